@@ -1,0 +1,90 @@
+"""A version: what a deployment produced and can be rolled back to."""
+
+from enum import StrEnum
+
+from engine.model.base import Value
+from engine.model.plan import BuildPlan
+from engine.model.service import (
+    EncryptionConfiguration,
+    HealthCheckConfiguration,
+    InstanceConfiguration,
+    NetworkConfiguration,
+    ServiceObservabilityConfiguration,
+    SourceConfiguration,
+)
+
+
+class ServiceConfig(Value, frozen=True, kw_only=True):
+    """A service's whole configuration with every default filled in."""
+
+    source: SourceConfiguration
+    instance: InstanceConfiguration
+    """cpu in units and memory in MB, as numeric strings ("1024", "2048"), whatever was sent (facts §3)."""
+    health_check: HealthCheckConfiguration
+    network: NetworkConfiguration
+    auto_scaling_arn: str
+    """Resolved to a revision and pinned until the next update (facts §18.10)."""
+    observability: ServiceObservabilityConfiguration | None = None
+    encryption: EncryptionConfiguration | None = None
+
+
+class Revision(Value, frozen=True, kw_only=True):
+    """One state of a source: a commit, or the fingerprint of a plain directory."""
+
+    id: str
+    """The full commit hash, or "dir-" and a content hash. Never option-like."""
+    kind: str
+    """"commit" or "directory"."""
+    branch: str = ""
+    title: str = ""
+    """The commit's subject line. Untrusted text."""
+    author: str = ""
+    at: float | None = None
+
+    @property
+    def short(self) -> str:
+        return self.id[:7] if self.kind == "commit" else self.id[:11]
+
+
+class VersionState(StrEnum):
+    NEW = "new"
+    BUILT = "built"
+    FAILED = "failed"
+
+
+class ResolvedRuntime(Value, frozen=True, kw_only=True):
+    """The interpreter that a managed runtime was resolved to on this machine."""
+
+    executable: str
+    version: str
+    """Full version of the interpreter, "3.11.7"."""
+
+
+class Artifact(Value, frozen=True, kw_only=True):
+    """A finished build on disk. `path` holds `app/` (the built copy of the source) and, for python, `venv/`."""
+
+    path: str
+    runtime: ResolvedRuntime
+    bin_dirs: tuple[str, ...] = ()
+    """Folders that go first on PATH, best first: the venv's bin, the interpreter's own bin …"""
+    dependency_key: str = ""
+    """Equal keys mean that the previous build's dependencies can be taken over as they are."""
+
+
+class Version(Value, frozen=True, kw_only=True):
+    """Artifact and configuration together; immutable once built."""
+
+    id: str
+    service_id: str
+    number: int
+    """1, 2, 3 … within the service."""
+    operation_id: str
+    state: VersionState
+    config: ServiceConfig
+    reuse_of: str | None = None
+    """A configuration-only update takes over this version's source and build (facts §3)."""
+    revision: Revision | None = None
+    plan: BuildPlan | None = None
+    artifact: Artifact | None = None
+    created_at: float
+    built_at: float | None = None
