@@ -1,0 +1,1 @@
+"""From apprunner.yaml to a BuildPlan; runtimes; pure."""

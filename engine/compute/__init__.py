@@ -1,0 +1,1 @@
+"""Where instances run: build a version, start, stop and inspect instances."""

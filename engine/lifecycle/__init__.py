@@ -1,0 +1,1 @@
+"""Operations and the reconciler: what makes the world match the store."""

@@ -1,0 +1,1 @@
+"""How many instances a service wants: decided by a pure function."""

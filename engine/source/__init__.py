@@ -1,0 +1,1 @@
+"""Git repositories and plain folders: resolve a version, fetch it."""
