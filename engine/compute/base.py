@@ -77,7 +77,7 @@ class Compute(Protocol):
         ...
 
     async def wait(self, instance: Instance) -> Exit:
-        """Return when the instance has ended, at once if it already has. Works for instances that another engine started."""
+        """Return when the instance has ended, at once if it already has, whichever engine started it."""
         ...
 
     async def stop(self, instance: Instance, grace_s: float) -> Exit:
@@ -109,5 +109,5 @@ class Compute(Protocol):
         ...
 
     async def sweep(self, keep: Collection[str]) -> None:
-        """End and remove what an earlier engine left behind: builds under way, and instances whose id is not in `keep`."""
+        """End and remove what an earlier engine left behind: builds under way, instances that are not in `keep`."""
         ...

@@ -37,5 +37,6 @@ class Source(Protocol):
 
     async def export(self, revision: Revision, target: Path) -> None:
         """A clean copy of the revision in `target` (created; must not exist): no .git, no hooks run, symlinks that
-        would leave the copy refused. All or nothing: a failed export leaves no `target`."""
+        would leave the copy refused. All or nothing: a failed export leaves no `target`.
+        """
         ...

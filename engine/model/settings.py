@@ -1,0 +1,35 @@
+"""What can be set for a home: `settings.yaml` in the data folder, overridden by the command line."""
+
+from engine.model.base import Value
+from engine.model.ids import DEFAULT_REGION
+
+DEFAULT_API = "127.0.0.1:8801"
+DEFAULT_EDGE = "127.0.0.1:8800"
+
+
+class Settings(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every setting with its default. Times are seconds."""
+
+    region: str = DEFAULT_REGION
+    """The region in ARNs and default domains."""
+    api: str = DEFAULT_API
+    """HOST:PORT of the App Runner API; port 0 picks a free one, and so does the default when it is taken."""
+    edge: str = DEFAULT_EDGE
+    """HOST:PORT of the front door for services; likewise."""
+    compute: str = "auto"
+    """auto, process or docker."""
+    strict: bool = False
+    """Refuse in an apprunner.yaml exactly what App Runner refuses, instead of being helpful."""
+    startup_timeout_s: float = 300.0
+    """An instance must be healthy this long after its start (App Runner: five minutes, facts §9)."""
+    wrong_port_grace_s: float = 20.0
+    """An instance that listens, but only on other ports than its own, is given up after this long."""
+    stop_grace_s: float = 10.0
+    """From SIGTERM to SIGKILL."""
+    drain_timeout_s: float = 120.0
+    """How long an instance may finish requests before it is stopped."""
+    deleted_retention_s: float = 3600.0
+    """How long a deleted service stays describable (facts §1)."""
+    log_retention_days: float = 14.0
+    keep_versions: int = 10
+    """Built versions kept per service for a rollback."""
