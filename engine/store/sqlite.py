@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sqlite3
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +55,8 @@ def migrate(path: Path, migrations: Sequence[Migration]) -> None:
             version: int = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > newest:
                 raise StoreError(
-                    f"{path} was written by a newer Homerun (schema {version}, this one knows {newest}). Update Homerun."
+                    f"{path} was written by a newer Homerun (schema {version}; this one knows {newest})."
+                    " Update Homerun."
                 )
             connection.execute("PRAGMA journal_mode = WAL")
             if 0 < version < newest:
@@ -92,11 +92,7 @@ def _back_up(connection: sqlite3.Connection, target: Path) -> None:
 
 async def connect(path: Path) -> aiosqlite.Connection:
     """Another connection to a migrated file, with our pragmas. Transactions are explicit (autocommit otherwise)."""
-    connecting = aiosqlite.connect(path, isolation_level=None, timeout=10)
-    # A reader that somebody forgot must not keep the process from ending.
-    if isinstance(connecting, threading.Thread):
-        connecting.daemon = True
-    connection = await connecting
+    connection = await aiosqlite.connect(path, isolation_level=None, timeout=10)
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 10000", "foreign_keys = ON"):
         await connection.execute(f"PRAGMA {pragma}")
     return connection
