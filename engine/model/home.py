@@ -70,6 +70,10 @@ class Home(Value, frozen=True, kw_only=True):
     def cache(self) -> Path:
         return self.path / "cache"
 
+    def staging(self, version_id: str) -> Path:
+        """Where a version's source lies while it is fetched; on the artifacts' file system, so it can be moved."""
+        return self.artifacts / "staging" / version_id
+
     def artifact(self, service_id: str, version_id: str) -> Path:
         return self.artifacts / service_id / version_id
 

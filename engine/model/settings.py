@@ -30,6 +30,8 @@ class Settings(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long an instance may finish requests before it is stopped."""
     deleted_retention_s: float = 3600.0
     """How long a deleted service stays describable (facts §1)."""
+    service_quota: int = 30
+    """Services at a time, those that failed to be created included (App Runner: 30)."""
     log_retention_days: float = 14.0
     keep_versions: int = 10
     """Built versions kept per service for a rollback."""

@@ -1,0 +1,169 @@
+"""A service's configuration: defaults filled in, updates merged as App Runner merges them. Pure."""
+
+from msgspec.structs import replace
+
+from engine.model.actions import CreateServiceRequest, UpdateServiceRequest
+from engine.model.errors import EngineError, ErrorCode
+from engine.model.service import (
+    CodeConfiguration,
+    CodeRepository,
+    ConfigurationSource,
+    EgressConfiguration,
+    EgressType,
+    HealthCheckConfiguration,
+    HealthCheckProtocol,
+    IngressConfiguration,
+    InstanceConfiguration,
+    IpAddressType,
+    NetworkConfiguration,
+    SourceConfiguration,
+)
+from engine.model.version import ServiceConfig
+
+_UNITS = {"0.25": "256", "0.5": "512", "1": "1024", "2": "2048", "4": "4096"}
+VALID_SIZES: dict[str, tuple[str, ...]] = {
+    "256": ("512", "1024"),
+    "512": ("1024",),
+    "1024": ("2048", "3072", "4096"),
+    "2048": ("4096", "6144"),
+    "4096": ("8192", "10240", "12288"),
+}
+"""Memory in MB that goes with each CPU in units; App Runner accepts no other pair."""
+
+
+def new_config(request: CreateServiceRequest, auto_scaling_arn: str) -> ServiceConfig:
+    """Raises EngineError (InvalidRequestException) for combinations that the shapes alone allow."""
+    return ServiceConfig(
+        source=full_source(request.source_configuration),
+        instance=full_instance(request.instance_configuration),
+        health_check=full_health_check(request.health_check_configuration),
+        network=full_network(request.network_configuration),
+        auto_scaling_arn=auto_scaling_arn,
+        observability=request.observability_configuration,
+        encryption=request.encryption_configuration,
+    )
+
+
+def updated_config(config: ServiceConfig, request: UpdateServiceRequest, auto_scaling_arn: str) -> ServiceConfig:
+    """Structures that were sent replace what was there, absent ones stay. Raises EngineError."""
+    source = config.source
+    if request.source_configuration is not None:
+        source = full_source(request.source_configuration)
+        if (source.code_repository is None) != (config.source.code_repository is None):
+            raise _invalid("The source type of a service cannot be changed between code and image.")
+    return replace(
+        config,
+        source=source,
+        instance=full_instance(request.instance_configuration) if request.instance_configuration else config.instance,
+        health_check=full_health_check(request.health_check_configuration)
+        if request.health_check_configuration
+        else config.health_check,
+        network=full_network(request.network_configuration) if request.network_configuration else config.network,
+        auto_scaling_arn=auto_scaling_arn,
+        observability=request.observability_configuration or config.observability,
+    )
+
+
+def needs_build(old: ServiceConfig, new: ServiceConfig) -> bool:
+    """Whether going from `old` to `new` takes a fetch and a build, or only new instances of the same build."""
+    return _build_inputs(old.source) != _build_inputs(new.source)
+
+
+def _build_inputs(source: SourceConfiguration) -> object:
+    repository = source.code_repository
+    if repository is None:
+        return source.image_repository and source.image_repository.image_identifier
+    code = repository.code_configuration
+    values = code.code_configuration_values if code else None
+    return (
+        repository.repository_url,
+        repository.source_code_version,
+        repository.source_directory,
+        code and code.configuration_source,
+        values and (values.runtime, values.build_command),
+    )
+
+
+def full_source(source: SourceConfiguration) -> SourceConfiguration:
+    code, image = source.code_repository, source.image_repository
+    if (code is None) == (image is None):
+        raise _invalid("Exactly one of CodeRepository and ImageRepository must be given in SourceConfiguration.")
+    if code is not None:
+        return replace(
+            source,
+            code_repository=_full_repository(code),
+            auto_deployments_enabled=True
+            if source.auto_deployments_enabled is None
+            else source.auto_deployments_enabled,
+        )
+    return source
+
+
+def _full_repository(code: CodeRepository) -> CodeRepository:
+    configuration = code.code_configuration or CodeConfiguration(configuration_source=ConfigurationSource.REPOSITORY)
+    values = configuration.code_configuration_values
+    if configuration.configuration_source is ConfigurationSource.API:
+        if values is None:
+            raise _invalid("CodeConfigurationValues must be given when ConfigurationSource is API.")
+        port = values.port or "8080"
+        if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+            raise _invalid(f"Port must be a number from 1 to 65535, not '{port[:20]}'.")
+        reserved = sorted(
+            key
+            for names in (values.runtime_environment_variables, values.runtime_environment_secrets)
+            for key in names or ()
+            if key.startswith("AWSAPPRUNNER")
+        )
+        if reserved:
+            raise _invalid(f"Environment names that begin with AWSAPPRUNNER are reserved: {', '.join(reserved)}.")
+        configuration = replace(configuration, code_configuration_values=replace(values, port=port))
+    return replace(code, code_configuration=configuration, source_directory=code.source_directory or "/")
+
+
+def full_instance(instance: InstanceConfiguration | None) -> InstanceConfiguration:
+    """CPU and memory come back as plain numbers whatever was sent."""
+    instance = instance or InstanceConfiguration()
+    cpu = _units(instance.cpu) if instance.cpu else "1024"
+    memory = _megabytes(instance.memory) if instance.memory else ("2048" if cpu == "1024" else VALID_SIZES[cpu][0])
+    if memory not in VALID_SIZES[cpu]:
+        allowed = ", ".join(VALID_SIZES[cpu])
+        raise _invalid(f"Memory {memory} MB does not go with CPU {cpu}; allowed: {allowed}.")
+    return replace(instance, cpu=cpu, memory=memory)
+
+
+def _units(cpu: str) -> str:
+    return _UNITS[cpu.removesuffix(" vCPU")] if cpu.endswith(" vCPU") else cpu
+
+
+def _megabytes(memory: str) -> str:
+    return str(int(float(memory.removesuffix(" GB")) * 1024)) if memory.endswith(" GB") else memory
+
+
+def full_health_check(check: HealthCheckConfiguration | None) -> HealthCheckConfiguration:
+    check = check or HealthCheckConfiguration()
+    return HealthCheckConfiguration(
+        protocol=check.protocol or HealthCheckProtocol.TCP,
+        path=check.path or "/",
+        interval=check.interval or 5,
+        timeout=check.timeout or 2,
+        healthy_threshold=check.healthy_threshold or 1,
+        unhealthy_threshold=check.unhealthy_threshold or 5,
+    )
+
+
+def full_network(network: NetworkConfiguration | None) -> NetworkConfiguration:
+    network = network or NetworkConfiguration()
+    egress = network.egress_configuration or EgressConfiguration()
+    if egress.egress_type is EgressType.VPC and not egress.vpc_connector_arn:
+        raise _invalid("VpcConnectorArn must be given when EgressType is VPC.")
+    ingress = network.ingress_configuration or IngressConfiguration()
+    public = True if ingress.is_publicly_accessible is None else ingress.is_publicly_accessible
+    return NetworkConfiguration(
+        egress_configuration=replace(egress, egress_type=egress.egress_type or EgressType.DEFAULT),
+        ingress_configuration=IngressConfiguration(is_publicly_accessible=public),
+        ip_address_type=network.ip_address_type or IpAddressType.IPV4,
+    )
+
+
+def _invalid(message: str) -> EngineError:
+    return EngineError(ErrorCode.INVALID_REQUEST, message)

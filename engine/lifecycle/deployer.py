@@ -1,0 +1,236 @@
+"""Makes a version: resolve and fetch its source, read its configuration, plan, build. And throws versions away."""
+
+import asyncio
+import contextlib
+import shutil
+from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
+
+from engine.build.config_file import parse_config
+from engine.build.plan import plan_from_file, plan_from_values
+from engine.compute.base import BuildJob, Compute
+from engine.lifecycle import events
+from engine.lifecycle.journal import Journal
+from engine.model.clock import Clock
+from engine.model.errors import DeployError, FailureKind
+from engine.model.home import Home
+from engine.model.operation import Operation, OperationStep
+from engine.model.plan import BuildPlan
+from engine.model.record import ServiceRecord
+from engine.model.service import CodeRepository, ConfigurationSource
+from engine.model.settings import Settings
+from engine.model.version import Artifact, Revision, Version, VersionState
+from engine.source import open_source
+from engine.source.base import Source
+from engine.store.state import StateStore, Transaction
+
+CONFIG_NAMES = ("apprunner.yaml", "apprunner.yml")
+"""The second name is a common slip; strict accepts the first one only."""
+
+
+class Deployer:
+    """Everything between "a version is wanted" and "its build lies on disk"."""
+
+    def __init__(
+        self, *, home: Home, store: StateStore, compute: Compute, journal: Journal, clock: Clock, settings: Settings
+    ) -> None:
+        self._home = home
+        self._store = store
+        self._compute = compute
+        self._journal = journal
+        self._clock = clock
+        self._settings = settings
+
+    async def build(self, record: ServiceRecord, version: Version, operation: Operation) -> Version:
+        """The version, built. Raises DeployError; a failed build leaves nothing on disk."""
+        if version.reuse_of:
+            return self._take_over(version, self._store.versions[version.reuse_of], strict=self._strict(record))
+        repository = version.config.source.code_repository
+        if repository is None:
+            raise DeployError.of(
+                FailureKind.SOURCE,
+                "Image sources need Docker, which this engine does not drive yet.",
+                hint="Use a code repository as the source.",
+            )
+        branch = repository.source_code_version.value
+        directory = relative_directory(repository.source_directory)
+        source = open_source(repository.repository_url, self._home)
+        url = display_url(repository.repository_url)
+
+        await self._step(operation, OperationStep.FETCH)
+        self._journal.event(record.id, events.deployment_artifact(url, branch, f"/{directory}"))
+        self._journal.both(operation, events.pulling(url))
+        revision = await source.resolve(branch)
+        await self._step(operation, OperationStep.FETCH, note=f"{revision.branch} {revision.short} {revision.title}")
+        plan = await self._plan(source, revision, repository, directory, strict=self._strict(record))
+        self._journal.event(record.id, events.CONFIG_VALID)
+        for notice in plan.notices:
+            self._journal.deployment(operation, events.PREFIX + notice)
+
+        staging = self._home.staging(version.id)
+        target = self._home.artifact(record.id, version.id)
+        try:
+            await asyncio.to_thread(_make_room, staging, target)
+            await source.export(revision, staging)
+            self._journal.both(operation, events.SOURCE_PULLED)
+            await self._step(operation, OperationStep.BUILD)
+            self._journal.both(operation, events.BUILD_STARTED)
+            artifact = await self._compute.build(
+                BuildJob(
+                    service_id=record.id,
+                    version_id=version.id,
+                    source=staging,
+                    target=target,
+                    plan=plan,
+                    previous=self._previous(record.id),
+                ),
+                lambda line: self._journal.deployment(operation, line),
+            )
+        except BaseException:
+            await asyncio.shield(self._compute.discard(target))
+            raise
+        finally:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True))
+        self._journal.both(operation, events.BUILD_SUCCEEDED)
+        self._journal.event(record.id, events.PROVISIONING)
+        return replace(
+            version,
+            state=VersionState.BUILT,
+            revision=revision,
+            plan=plan,
+            artifact=artifact,
+            built_at=self._clock.now(),
+        )
+
+    async def secrets(self, plan: BuildPlan) -> dict[str, str]:
+        """The values of the plan's secrets. Raises DeployError naming those that have none."""
+        if plan.run_secrets:
+            names = ", ".join(sorted(plan.run_secrets))
+            raise DeployError.of(
+                FailureKind.CONFIG,
+                f"No value is known for the secret{'s' if len(plan.run_secrets) > 1 else ''} {names}.",
+                hint="Homerun cannot read AWS secrets yet; set plain values under run.env meanwhile.",
+            )
+        return {}
+
+    async def remove_everything_of(self, record: ServiceRecord) -> None:
+        """What a deleted service has on disk: its artifacts."""
+        for version in self._store.versions_of(record.id):
+            await self._compute.discard(self._home.artifact(record.id, version.id))
+        folder = self._home.artifacts / record.id
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def discard_old_versions(self, record: ServiceRecord) -> None:
+        """Keep the newest builds, whatever serves and whatever an instance still runs; the others lose their files."""
+        versions = self._store.versions_of(record.id)
+        newest = [v for v in versions if v.state is VersionState.BUILT and v.artifact][-self._settings.keep_versions :]
+        in_use = {record.serving_version_id, record.target_version_id}
+        in_use |= {instance.version_id for instance in self._store.instances_of(record.id)}
+        keep = {v.artifact.path for v in versions if v.artifact and (v in newest or v.id in in_use)}
+        for version in versions:
+            if version.artifact and version.artifact.path not in keep:
+                artifact, bare = version.artifact, replace(version, artifact=None)
+                await self._store.write(lambda tx, bare=bare: tx.put(bare))  # type: ignore[misc]
+                await self._compute.discard(Path(artifact.path))
+
+    def _take_over(self, version: Version, built: Version, *, strict: bool) -> Version:
+        """A configuration-only update: the same build, perhaps with another start command, port or environment."""
+        repository = version.config.source.code_repository
+        plan = built.plan
+        if repository and plan:
+            code = repository.code_configuration
+            if code and code.configuration_source is ConfigurationSource.API and code.code_configuration_values:
+                plan = plan_from_values(code.code_configuration_values, plan.source_directory, strict=strict)
+        return replace(
+            version,
+            state=VersionState.BUILT,
+            revision=built.revision,
+            plan=plan,
+            artifact=built.artifact,
+            built_at=self._clock.now(),
+        )
+
+    async def _plan(
+        self, source: Source, revision: Revision, repository: CodeRepository, directory: str, *, strict: bool
+    ) -> BuildPlan:
+        code = repository.code_configuration
+        names = await source.names(revision, directory)
+        if directory and not names:
+            raise DeployError.of(
+                FailureKind.CONFIG,
+                f"The source directory /{directory} does not exist in {revision.branch or 'the source'}"
+                f" at {revision.short}.",
+                evidence=tuple(await source.names(revision, ""))[:20],
+                hint="Correct the source directory; it is an absolute path from the root of the repository.",
+            )
+        if code and code.configuration_source is ConfigurationSource.API:
+            if code.code_configuration_values is None:
+                raise DeployError.of(
+                    FailureKind.CONFIG, "CodeConfigurationValues is required when ConfigurationSource is API."
+                )
+            return plan_from_values(code.code_configuration_values, directory, strict=strict)
+        for name in CONFIG_NAMES[:1] if strict else CONFIG_NAMES:
+            path = str(PurePosixPath(directory) / name)
+            data = await source.read(revision, path)
+            if data is not None:
+                return plan_from_file(parse_config(data, path, strict=strict), directory, strict=strict)
+        raise await no_config_file(source, revision, directory)
+
+    def _previous(self, service_id: str) -> Artifact | None:
+        return next((v.artifact for v in reversed(self._store.versions_of(service_id)) if v.artifact), None)
+
+    def _strict(self, record: ServiceRecord) -> bool:
+        return self._settings.strict or record.tags.get("homerun:strict", "").lower() == "true"
+
+    async def _step(self, operation: Operation, step: OperationStep, note: str = "") -> None:
+        now = self._clock.now()
+
+        def change(tx: Transaction) -> None:
+            current = tx.open_operation(operation.service_id)
+            if current and current.id == operation.id:
+                tx.put(replace(current, step=step, note=note.strip() or current.note, updated_at=now))
+
+        await self._store.write(change)
+
+
+def relative_directory(source_directory: str | None) -> str:
+    """App Runner's absolute source directory as a path below the root: "/" and None are "". Raises DeployError."""
+    parts = [part for part in (source_directory or "/").split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise DeployError.of(
+            FailureKind.CONFIG, f"The source directory {source_directory!r} leaves the repository.", hint="Remove '..'."
+        )
+    return "/".join(parts)
+
+
+def display_url(url: str) -> str:
+    """A repository URL without the password or token that it may hold."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or "@" not in rest.split("/", 1)[0]:
+        return url
+    return f"{scheme}://{rest.split('@', 1)[1]}"
+
+
+async def no_config_file(source: Source, revision: Revision, directory: str) -> DeployError:
+    """Nothing says how to build it: say where the file was looked for, and where there is one."""
+    where = f"/{directory}" if directory else "the root of the source"
+    hint = "Add an apprunner.yaml there, or give the runtime and commands with the service (configuration source API)."
+    found = []
+    if not directory:
+        for name in await source.names(revision, ""):
+            if name.endswith("/") and not name.startswith("."):
+                inside = await source.names(revision, name.rstrip("/"))
+                found += [f"{name}{config}" for config in CONFIG_NAMES if config in inside]
+    if found:
+        folder = found[0].rsplit("/", 1)[0]
+        hint = f"There is one at {found[0]}: set the source directory to /{folder}."
+    return DeployError.of(FailureKind.CONFIG, f"There is no apprunner.yaml in {where} at {revision.short}.", hint=hint)
+
+
+def _make_room(staging: Path, target: Path) -> None:
+    """A build that a crash cut off may have left something in either place."""
+    for folder in (staging, target):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,79 @@
+"""What the create form asks before anything exists: what kind of source is this, and how would it be built?"""
+
+from pathlib import PurePosixPath
+
+from msgspec.structs import replace
+
+from engine.build.config_file import parse_config
+from engine.build.detect import DETECT_FILES, suggest
+from engine.build.plan import plan_from_file
+from engine.lifecycle.deployer import CONFIG_NAMES, relative_directory
+from engine.model.errors import DeployError
+from engine.model.home import Home
+from engine.model.version import Revision
+from engine.model.watch import InspectSourceRequest, InspectSourceResponse
+from engine.source import open_source
+from engine.source.base import Source
+
+
+async def inspect_source(request: InspectSourceRequest, home: Home) -> InspectSourceResponse:
+    """Never raises for what the user wrote: `problem` says what is wrong, beside all that was found before it."""
+    answer = InspectSourceResponse(suggested_name=suggest_name(request.repository_url))
+    try:
+        source = open_source(request.repository_url, home)
+        default = await source.default_branch()
+        answer = replace(answer, kind=source.kind, default_branch=default)
+        answer = replace(answer, branches=await source.branches())
+        revision = await source.resolve(request.branch or default)
+        answer = replace(answer, revision=revision)
+        return await _look_inside(source, revision, request, answer)
+    except DeployError as error:
+        return replace(answer, problem=error.failure)
+
+
+async def _look_inside(
+    source: Source, revision: Revision, request: InspectSourceRequest, answer: InspectSourceResponse
+) -> InspectSourceResponse:
+    directory = relative_directory(request.source_directory)
+    for name in CONFIG_NAMES[:1] if request.strict else CONFIG_NAMES:
+        path = str(PurePosixPath(directory) / name)
+        data = await source.read(revision, path)
+        if data is None:
+            continue
+        answer = replace(answer, config_file=path)
+        plan = plan_from_file(parse_config(data, path, strict=request.strict), directory, strict=request.strict)
+        return replace(
+            answer,
+            runtime=plan.runtime.name,
+            build_commands=(*plan.pre_build, *plan.build),
+            start_command=plan.start.text,
+            port=plan.port,
+            notices=plan.notices,
+        )
+    names = await source.names(revision, directory)
+    files: dict[str, bytes] = {}
+    for name in names:
+        if name in DETECT_FILES:
+            data = await source.read(revision, str(PurePosixPath(directory) / name))
+            if data is not None:
+                files[name] = data
+    suggestion = suggest(names, files)
+    if suggestion is None:
+        return answer
+    return replace(
+        answer,
+        suggested_runtime=suggestion.runtime,
+        suggested_build=suggestion.build,
+        suggested_start=suggestion.start,
+        port=suggestion.port,
+    )
+
+
+def suggest_name(url: str) -> str:
+    """A valid service name from a repository's: 4 to 40 of [A-Za-z0-9-_], beginning with a letter or digit."""
+    last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1]
+    name = "".join(char if char.isascii() and (char.isalnum() or char in "-_") else "-" for char in last)
+    name = name.strip("-_")[:40].rstrip("-_")
+    if len(name) < 4:
+        name = f"{name}-service".strip("-")
+    return name
