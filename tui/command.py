@@ -1,0 +1,159 @@
+"""The `homerun` command: parses its arguments and hands over; nothing heavy is imported before it is needed."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from engine import __version__
+from engine.model.errors import HomerunError
+from engine.model.home import Home
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+EPILOG = """\
+environment:
+  HOMERUN_HOME   the data folder, where --home is not given
+
+`homerun` alone opens the screen. In it, ? shows every key and n creates a service.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script. Returns the exit code: 0 fine, 1 failed (reason on stderr), 2 wrong usage."""
+    arguments = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except HomerunError as error:
+        print(f"homerun: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def home_of(arguments: argparse.Namespace) -> Home:
+    """--home, else HOMERUN_HOME, else the platform's data folder."""
+    import os
+
+    chosen = getattr(arguments, "home", None) or os.environ.get("HOMERUN_HOME")
+    if chosen:
+        return Home(path=Path(chosen).expanduser().absolute())
+    import platformdirs
+
+    return Home(path=Path(platformdirs.user_data_dir("homerun", appauthor=False)))
+
+
+def overrides_of(arguments: argparse.Namespace) -> dict[str, object]:
+    """The settings that the command line names; they win over settings.yaml."""
+    names = ("api", "edge", "compute", "strict")
+    return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="homerun",
+        description="App Runner, at home: from a repository to a running, watched web service, in your terminal.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"homerun {__version__}")
+    _engine_options(parser)
+    parser.set_defaults(run=_screen)
+    commands = parser.add_subparsers(title="commands", metavar="")
+
+    serve = _command(commands, "serve", _serve, "host the engine without a screen")
+    _engine_options(serve)
+    serve.add_argument("--stop-instances", action="store_true", help="end the services' instances too when stopping")
+
+    demo = _command(commands, "demo", _demo, "open the screen on a throw-away home with sample applications")
+    demo.add_argument("--no-traffic", action="store_true", help="send no requests to the samples")
+
+    doctor = _command(commands, "doctor", _doctor, "say what this machine offers, and what to do about what is missing")
+    _home_option(doctor)
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+
+    stop = _command(commands, "stop", _stop, "end a background engine; services go on running")
+    _home_option(stop)
+    stop.add_argument("--instances", action="store_true", help="end what it runs, too")
+
+    credentials = _command(
+        commands, "credentials", _credentials, "print credentials as the AWS CLI's credential_process expects them"
+    )
+    _home_option(credentials)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    help_: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _home_option(parser: argparse.ArgumentParser) -> None:
+    # SUPPRESS: given before the command or after it, the one that was given counts.
+    parser.add_argument("--home", metavar="DIR", default=argparse.SUPPRESS, help="the data folder")
+
+
+def _engine_options(parser: argparse.ArgumentParser) -> None:
+    _home_option(parser)
+    suppress = argparse.SUPPRESS
+    parser.add_argument("--api", metavar="HOST:PORT", default=suppress, help="where the App Runner API listens")
+    parser.add_argument("--edge", metavar="HOST:PORT", default=suppress, help="where requests to services arrive")
+    parser.add_argument(
+        "--compute", choices=("auto", "process", "docker"), default=suppress, help="where instances run"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", default=suppress, help="refuse in an apprunner.yaml what App Runner refuses"
+    )
+
+
+# Each command lives in a module of its own, imported when it is called.
+
+
+def _screen(arguments: argparse.Namespace) -> int:
+    from tui.commands.screen import run
+
+    return run(home_of(arguments), overrides_of(arguments))
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from tui.commands.serve import run
+
+    return run(home_of(arguments), overrides_of(arguments), stop_instances=arguments.stop_instances)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from tui.commands.demo import run
+
+    return run(traffic=not arguments.no_traffic)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from tui.commands.doctor import run
+
+    return run(home_of(arguments), as_json=arguments.json)
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    from tui.commands.stop import run
+
+    return run(home_of(arguments), instances=arguments.instances)
+
+
+def _credentials(arguments: argparse.Namespace) -> int:
+    from tui.commands.credentials import run
+
+    return run(home_of(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""`homerun demo`: a throw-away home with sample applications and gentle traffic, all offline."""
