@@ -153,7 +153,7 @@ class Engine:
                     raise
                 await edge.start(home, f"{DEFAULT_EDGE.rpartition(':')[0]}:0")
             if compute is None:
-                from engine.compute.process import ProcessCompute
+                from engine.compute.process.compute import ProcessCompute
 
                 compute = ProcessCompute(home, clock)
             engine = cls(

@@ -21,8 +21,8 @@ from engine.model.record import ServiceRecord
 from engine.model.service import CodeRepository, ConfigurationSource
 from engine.model.settings import Settings
 from engine.model.version import Artifact, Revision, Version, VersionState
-from engine.source import open_source
 from engine.source.base import Source
+from engine.source.open import open_source
 from engine.store.state import StateStore, Transaction
 
 CONFIG_NAMES = ("apprunner.yaml", "apprunner.yml")
@@ -55,7 +55,7 @@ class Deployer:
             )
         branch = repository.source_code_version.value
         directory = relative_directory(repository.source_directory)
-        source = open_source(repository.repository_url, self._home)
+        source = await asyncio.to_thread(open_source, repository.repository_url, self._home)
         url = display_url(repository.repository_url)
 
         await self._step(operation, OperationStep.FETCH)

@@ -1,5 +1,6 @@
 """What the create form asks before anything exists: what kind of source is this, and how would it be built?"""
 
+import asyncio
 from pathlib import PurePosixPath
 
 from msgspec.structs import replace
@@ -12,15 +13,15 @@ from engine.model.errors import DeployError
 from engine.model.home import Home
 from engine.model.version import Revision
 from engine.model.watch import InspectSourceRequest, InspectSourceResponse
-from engine.source import open_source
 from engine.source.base import Source
+from engine.source.open import open_source
 
 
 async def inspect_source(request: InspectSourceRequest, home: Home) -> InspectSourceResponse:
     """Never raises for what the user wrote: `problem` says what is wrong, beside all that was found before it."""
     answer = InspectSourceResponse(suggested_name=suggest_name(request.repository_url))
     try:
-        source = open_source(request.repository_url, home)
+        source = await asyncio.to_thread(open_source, request.repository_url, home)
         default = await source.default_branch()
         answer = replace(answer, kind=source.kind, default_branch=default)
         answer = replace(answer, branches=await source.branches())

@@ -6,16 +6,18 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 
 from engine import __version__
+from engine.api.claim import read_record
+from engine.compute.process.choose import Interpreter
 from engine.compute.process.interpreters import found_interpreters
 from engine.model.base import Value
 from engine.model.home import Home
 from engine.model.plan import RuntimeFamily
 from engine.model.settings import DEFAULT_API, DEFAULT_EDGE
-from tui.commands.stop import owner_of
 
 
 class State(StrEnum):
@@ -57,11 +59,13 @@ def render(findings: list[Finding]) -> list[str]:
 
 
 def examine(home: Home) -> list[Finding]:
+    with tempfile.TemporaryDirectory() as cache:
+        interpreters = found_interpreters(Path(cache) / "interpreters.json")
     return [
         Finding(what="homerun", state=State.OK, found=f"{__version__} on Python {sys.version.split()[0]}"),
         _home(home),
-        _interpreters(RuntimeFamily.PYTHON, "install one, for instance with `uv python install 3.11`"),
-        _interpreters(RuntimeFamily.NODEJS, "install Node.js (nodejs.org, nvm, fnm or volta) for Node services"),
+        _interpreters(interpreters, RuntimeFamily.PYTHON, "install one, for instance with `uv python install 3.11`"),
+        _interpreters(interpreters, RuntimeFamily.NODEJS, "install Node.js (nvm, fnm or volta do) for Node services"),
         _program("git", "install git: sources in repositories need it"),
         _docker(),
         _port("edge", DEFAULT_EDGE, home),
@@ -91,8 +95,8 @@ def _home(home: Home) -> Finding:
     )
 
 
-def _interpreters(family: RuntimeFamily, advice: str) -> Finding:
-    found = [interpreter for interpreter in found_interpreters() if interpreter.family is family]
+def _interpreters(interpreters: tuple[Interpreter, ...], family: RuntimeFamily, advice: str) -> Finding:
+    found = [interpreter for interpreter in interpreters if interpreter.family is family]
     versions = ", ".join(dict.fromkeys(interpreter.version for interpreter in found))
     state = State.OK if found else State.MISSING
     return Finding(what=family.value, state=state, found=versions or "none", advice="" if found else advice)
@@ -141,7 +145,7 @@ def _port(what: str, address: str, home: Home) -> Finding:
         try:
             probe.bind((host, int(port)))
         except OSError:
-            if owner_of(home) is not None or home.edge_record.exists():
+            if read_record(home) is not None or home.edge_record.exists():
                 return Finding(what=f"{what} port", state=State.OK, found=f"{address} is in use, probably by Homerun")
             return Finding(
                 what=f"{what} port",

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 from engine.api.attached import AttachedEngine
 from engine.api.host import HomeInUse, Host, load_settings
@@ -33,12 +34,13 @@ async def show(
     """
     settings = load_settings(home, overrides)
     host: Host | None = None
+    hosting = AsyncExitStack()
 
     async def connect() -> EngineApi:
         nonlocal host
         engine: EngineApi
         try:
-            host = await Host.open(home, settings)
+            host = await hosting.enter_async_context(Host.open(home, settings))
         except HomeInUse:
             engine = await AttachedEngine.connect(home.engine_socket)
         else:
@@ -54,7 +56,8 @@ async def show(
         choice = await app.run_async()
     finally:
         if host is not None:
-            await host.close(stop_instances=throw_away or choice is QuitChoice.STOP)
+            host.stop_instances = throw_away or choice is QuitChoice.STOP
+        await hosting.aclose()
     if host is not None and choice is QuitChoice.LEAVE:
         return await hand_over(home, overrides)
     return app.return_code or 0

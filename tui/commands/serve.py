@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import signal
 
 from engine.api.host import Host, load_settings
@@ -15,26 +14,22 @@ def run(home: Home, overrides: dict[str, object], *, stop_instances: bool) -> in
 
 
 async def serve(home: Home, overrides: dict[str, object], *, stop_instances: bool) -> int:
-    """Until SIGINT or SIGTERM. SIGUSR1 stops the instances, too: that is how `homerun stop --instances` asks."""
-    stopped = asyncio.Event()
+    """Until SIGINT, SIGTERM or `homerun stop`; the latter may want the instances to end, too."""
+    signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with_instances = stop_instances
-
-    def stop(*, instances: bool) -> None:
-        nonlocal with_instances
-        with_instances = with_instances or instances
-        stopped.set()
-
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: stop(instances=False))
-    loop.add_signal_handler(signal.SIGUSR1, lambda: stop(instances=True))
-
-    host = await Host.open(home, load_settings(home, overrides))
-    log_to(home.engine_log, stderr=True)
-    try:
+        loop.add_signal_handler(number, signalled.set)
+    settings = load_settings(home, overrides)
+    async with Host.open(home, settings) as host:
+        log_to(home.engine_log, stderr=True)
         print(json.dumps(host.ready), flush=True)
-        logging.getLogger("homerun").info("serving: %s", host.ready)
-        await stopped.wait()
-    finally:
-        await host.close(stop_instances=with_instances)
+        signal_ = asyncio.create_task(signalled.wait())
+        request = asyncio.create_task(host.stop_requested())
+        try:
+            await asyncio.wait({signal_, request}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            signal_.cancel()
+            request.cancel()
+        asked_for_instances = request.done() and not request.cancelled() and request.result()
+        host.stop_instances = stop_instances or asked_for_instances
     return 0
