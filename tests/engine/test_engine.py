@@ -1,0 +1,232 @@
+"""The whole path through the engine: from a repository to a served request and back to nothing."""
+
+import asyncio
+import subprocess
+
+import psutil
+import pytest
+
+from engine.model.actions import (
+    DeleteServiceRequest,
+    DescribeServiceRequest,
+    ListServicesRequest,
+    PauseServiceRequest,
+    ResumeServiceRequest,
+    StartDeploymentRequest,
+    UpdateServiceRequest,
+)
+from engine.model.errors import EngineError, ErrorCode
+from engine.model.log import LogKind
+from engine.model.metric import MetricName, MetricQuery
+from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol, ServiceStatus
+
+pytestmark = pytest.mark.slow
+
+
+async def test_from_a_repository_to_a_service_and_back_to_nothing(driver, repository):
+    first = repository.service("one")
+    service = await driver.create(repository.path)
+    assert service.status is ServiceStatus.OPERATION_IN_PROGRESS
+
+    service = await driver.settled(service)
+    assert service.status is ServiceStatus.RUNNING, await driver.operation(service)
+    assert await driver.operations(service) == ["CREATE_SERVICE SUCCEEDED"]
+    assert await driver.get(service, "/a") == (200, "one")
+    operation = await driver.operation(service)
+    assert first[:7] in operation.note
+
+    # Logs and metrics show it.
+    async def application_saw_it():
+        return "request /a" in await driver.lines(service, LogKind.APPLICATION)
+
+    await driver.eventually(application_saw_it)
+    events = await driver.lines(service, LogKind.EVENTS)
+    assert events[0] == "[AppRunner] Service creation started."
+    assert events[-1] == "[AppRunner] Service status is set to RUNNING."
+    deployment = await driver.lines(service, LogKind.DEPLOYMENT, operation.id.replace("-", ""))
+    assert "[Build] building" in deployment
+
+    async def metrics_saw_it():
+        now = service.created_at
+        answer = await driver.engine.query_metrics(
+            MetricQuery(
+                service_id=service.service_id,
+                metrics=(MetricName.REQUESTS, MetricName.MEMORY_BYTES),
+                start=now - 5,
+                end=now + 60,
+            )
+        )
+        requests, memory = (series.values for series in answer.series)
+        return sum(value or 0 for value in requests) >= 1 and any(value for value in memory)
+
+    await driver.eventually(metrics_saw_it)
+
+    # A change, committed and deployed.
+    repository.service("two")
+    await driver.engine.start_deployment(StartDeploymentRequest(service_arn=service.service_arn))
+    service = await driver.settled(service)
+    assert (await driver.operations(service))[0] == "START_DEPLOYMENT SUCCEEDED"
+    assert await driver.get(service) == (200, "two")
+
+    # Pause, twice; resume, twice.
+    paused = await driver.engine.pause_service(PauseServiceRequest(service_arn=service.service_arn))
+    assert paused.operation_id
+    service = await driver.settled(service)
+    assert service.status is ServiceStatus.PAUSED
+    status, text = await driver.get(service)
+    assert (status, "paused" in text) == (503, True)
+    again = await driver.engine.pause_service(PauseServiceRequest(service_arn=service.service_arn))
+    assert (again.operation_id, again.service.status) == (None, ServiceStatus.PAUSED)
+    await driver.engine.resume_service(ResumeServiceRequest(service_arn=service.service_arn))
+    service = await driver.settled(service)
+    assert await driver.get(service) == (200, "two")
+    again = await driver.engine.resume_service(ResumeServiceRequest(service_arn=service.service_arn))
+    assert (again.operation_id, again.service.status) == (None, ServiceStatus.RUNNING)
+
+    # Delete: nothing is left.
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    assert before
+    await driver.engine.delete_service(DeleteServiceRequest(service_arn=service.service_arn))
+    service = await driver.settled(service)
+    assert service.status is ServiceStatus.DELETED
+    assert service.deleted_at
+    assert (await driver.engine.list_services(ListServicesRequest())).service_summary_list == ()
+    assert (await driver.get(service))[0] == 404
+    assert not (driver.home.artifacts / service.service_id).exists()
+    assert list(driver.home.instances.iterdir()) == []
+    listening = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(driver.home.path / "instances") not in listening
+
+
+async def test_a_failed_deployment_leaves_the_old_version_and_its_configuration(driver, repository):
+    repository.service("good")
+    service = await driver.settled(await driver.create(repository.path))
+    repository.commit("Break it", server__py="import sys; print('no database', flush=True); sys.exit(7)")
+
+    await driver.engine.start_deployment(StartDeploymentRequest(service_arn=service.service_arn))
+    service = await driver.settled(service)
+
+    assert service.status is ServiceStatus.RUNNING
+    assert (await driver.operations(service))[0] == "START_DEPLOYMENT ROLLBACK_SUCCEEDED"
+    failure = await driver.failure(service)
+    assert failure.exit_code == 7
+    assert "no database" in failure.evidence
+    assert await driver.get(service) == (200, "good")
+
+
+async def test_no_request_is_lost_while_a_version_replaces_another(driver, repository):
+    repository.service("one")
+    service = await driver.settled(await driver.create(repository.path))
+    answers: list[tuple[int, str]] = []
+    deployed = asyncio.Event()
+
+    async def ask():
+        while not deployed.is_set():
+            answers.append(await driver.get(service))
+
+    asking = [asyncio.create_task(ask()) for _ in range(4)]
+    repository.service("two")
+    await driver.engine.start_deployment(StartDeploymentRequest(service_arn=service.service_arn))
+    await driver.settled(service)
+    await asyncio.sleep(0.3)
+    deployed.set()
+    await asyncio.gather(*asking)
+
+    assert {status for status, _ in answers} == {200}
+    assert answers[0][1] == "one"
+    assert answers[-1][1] == "two"
+
+
+async def test_an_update_of_the_configuration_alone_builds_nothing(driver, repository):
+    repository.service("one")
+    service = await driver.settled(await driver.create(repository.path))
+    repository.service("two")
+
+    check = HealthCheckConfiguration(protocol=HealthCheckProtocol.HTTP, path="/health", interval=1)
+    answer = await driver.engine.update_service(
+        UpdateServiceRequest(service_arn=service.service_arn, health_check_configuration=check)
+    )
+    assert answer.service.health_check_configuration.path == "/health"
+    service = await driver.settled(service)
+
+    assert (await driver.operations(service))[0] == "UPDATE_SERVICE SUCCEEDED"
+    assert await driver.get(service) == (200, "one")
+    assert "[AppRunner] Service update completed successfully. New configuration is deployed." in await driver.lines(
+        service, LogKind.EVENTS
+    )
+
+
+async def test_an_instance_that_dies_is_replaced_and_an_event_says_why(driver, repository):
+    repository.service("alive")
+    service = await driver.settled(await driver.create(repository.path))
+    async with driver.engine.watch_services() as changes:
+        async for change in changes:
+            (instance,) = change.changed[0].instances
+            break
+    victim = psutil.Process(instance.handle.pid)
+    for process in (*victim.children(recursive=True), victim):
+        process.kill()
+
+    async def replaced():
+        async with driver.engine.watch_services() as changes:
+            async for change in changes:
+                fresh = change.changed[0].instances
+                return any(other.id != instance.id and other.state == "ready" for other in fresh)
+        raise AssertionError("no snapshot")
+
+    await driver.eventually(replaced, 20)
+    assert await driver.get(service) == (200, "alive")
+    events = "\n".join(await driver.lines(service, LogKind.EVENTS))
+    assert f"Instance {instance.id[:8]}" in events
+    assert "being replaced" in events
+
+
+class TestTheDoor:
+    async def test_names_are_unique_and_described_things_exist(self, driver, repository):
+        repository.service()
+        service = await driver.create(repository.path)
+        with pytest.raises(EngineError) as caught:
+            await driver.create(repository.path)
+        assert caught.value.code is ErrorCode.INVALID_REQUEST
+        assert str(caught.value) == "Service with the provided name already exists: test-service."
+        missing = service.service_arn[:-4] + "beef"
+        with pytest.raises(EngineError) as caught:
+            await driver.engine.describe_service(DescribeServiceRequest(service_arn=missing))
+        assert caught.value.code is ErrorCode.RESOURCE_NOT_FOUND
+        await driver.settled(service)
+
+    async def test_a_busy_service_refuses_other_operations_in_app_runners_words(self, driver, repository):
+        repository.service()
+        service = await driver.create(repository.path)
+        arn = service.service_arn
+
+        with pytest.raises(EngineError) as caught:
+            await driver.engine.start_deployment(StartDeploymentRequest(service_arn=arn))
+        assert caught.value.code is ErrorCode.INVALID_REQUEST
+        assert "it isn't in RUNNING state" in str(caught.value)
+        with pytest.raises(EngineError) as caught:
+            await driver.engine.update_service(UpdateServiceRequest(service_arn=arn))
+        assert caught.value.code is ErrorCode.INVALID_STATE
+        assert str(caught.value) == "Service cannot be updated in the current state: OPERATION_IN_PROGRESS."
+        with pytest.raises(EngineError) as caught:
+            await driver.engine.delete_service(DeleteServiceRequest(service_arn=arn))
+        assert caught.value.code is ErrorCode.INVALID_STATE
+        await driver.settled(service)
+
+    async def test_pages_visit_everything_once(self, driver, repository):
+        repository.commit("nothing here")
+        created = [await driver.create(repository.path, f"service-{n}") for n in range(7)]
+
+        seen, token = [], None
+        while True:
+            page = await driver.engine.list_services(ListServicesRequest(max_results=3, next_token=token))
+            seen += [summary.service_id for summary in page.service_summary_list]
+            token = page.next_token
+            if token is None:
+                break
+
+        assert seen == [service.service_id for service in created]
+        with pytest.raises(EngineError):
+            await driver.engine.list_services(ListServicesRequest(next_token="nonsense!"))
+        for service in created:
+            await driver.settled(service)
