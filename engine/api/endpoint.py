@@ -1,0 +1,144 @@
+"""The two doors for programs: the API on TCP, which wants signatures, and the Unix socket, which trusts its mode."""
+
+import ipaddress
+import logging
+import uuid
+from collections.abc import Callable
+
+import msgspec
+
+from engine import __version__
+from engine.api import attach, attach_protocol, signature
+from engine.api.aws_json import SERVICE, AwsJson, Refusal
+from engine.api.credentials import Credentials
+from engine.api.http import Request, Response, text
+from engine.model.api import EngineApi
+from engine.model.base import Value
+from engine.model.clock import Clock
+
+log = logging.getLogger(__name__)
+
+UPGRADES = frozenset({attach_protocol.UPGRADE.encode()})
+"""What a connection to the Unix socket may be switched to."""
+SIGNING_NAMES = frozenset({SERVICE})
+
+
+class StopRequest(Value, frozen=True, kw_only=True):
+    """Body of `POST /stop` on the Unix socket."""
+
+    instances: bool = False
+    """Also end what the engine runs."""
+
+
+class TcpEndpoint:
+    """The App Runner API for programs on this machine; `host` is the address it is bound to."""
+
+    def __init__(self, engine: EngineApi, credentials: Credentials, *, host: str, url: str, clock: Clock) -> None:
+        self._api = AwsJson(engine)
+        self._credentials = credentials
+        self._host = host
+        self._usage = _usage(url)
+        self._clock = clock
+
+    async def handle(self, request: Request) -> Response:
+        request_id = str(uuid.uuid4())
+        refusal = self._stranger(request)
+        if refusal is not None:
+            return refusal.response(request_id)
+        if request.method != "POST" or request.path != "/":
+            return _plain(request, request_id, self._usage)
+        try:
+            signature.verify(request, self._credentials, self._clock.now(), SIGNING_NAMES)
+        except signature.SignatureError as error:
+            log.warning("Refused a call, request id %s: %s", request_id, error.code)
+            return Refusal(status=400, code=error.code, message=error.message).response(request_id)
+        return await self._api.answer(request, request_id)
+
+    def _stranger(self, request: Request) -> Refusal | None:
+        """Web pages get nothing: neither by a name of theirs that points here, nor by a request across origins."""
+        host = (request.header(b"host") or b"").decode("latin-1")
+        if not host_allowed(host, self._host):
+            shown = host if host.isprintable() else ascii(host)
+            return _denied(f"This endpoint does not answer for the host {shown[:100]!r}; call it by its address.")
+        if request.header(b"origin") is not None:
+            return _denied("This endpoint does not answer to web pages.")
+        return None
+
+
+class SocketEndpoint:
+    """The same API for whoever may open the socket, and the doors that only they have: attach and stop."""
+
+    def __init__(self, engine: EngineApi, *, stop: Callable[[bool], None]) -> None:
+        self._api = AwsJson(engine)
+        self._engine = engine
+        self._stop = stop
+
+    async def handle(self, request: Request) -> Response:
+        request_id = str(uuid.uuid4())
+        match request.method, request.path:
+            case "POST", "/":
+                return await self._api.answer(request, request_id)
+            case "GET", attach_protocol.PATH:
+                return attach.accept(request, self._engine)
+            case "POST", "/stop":
+                try:
+                    wish = msgspec.json.decode(request.body or b"{}", type=StopRequest)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    return text(400, 'The body must be like {"instances": false}.')
+                self._stop(wish.instances)
+                return text(202, "Stopping.")
+        return _plain(request, request_id, _usage("http://localhost"))
+
+
+def host_allowed(header: str, bound: str) -> bool:
+    """Whether a Host header is one that only this machine's own programs (or the bound address) have a reason to send.
+
+    Loopback names and addresses are; so is the bound address, or any address where it is bound to all of them: a
+    rebound DNS name is never an address.
+    """
+    name = header.rpartition(":")[0] if _has_port(header) else header
+    name = name.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost") or name == bound.lower():
+        return True
+    address = _address(name.removeprefix("[").removesuffix("]"))
+    if address is None:
+        return False
+    ours = _address(bound)
+    return address.is_loopback or address == ours or (ours is not None and ours.is_unspecified)
+
+
+def _has_port(header: str) -> bool:
+    host, colon, port = header.rpartition(":")
+    return bool(colon) and port.isdigit() and not (host.startswith("[") and not host.endswith("]"))
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None
+
+
+def _denied(message: str) -> Refusal:
+    return Refusal(status=403, code="AccessDeniedException", message=message)
+
+
+def _plain(request: Request, request_id: str, usage: str) -> Response:
+    """Everything but calls: what this is, whether it is well, and what it is not."""
+    if request.path not in {"/", "/healthz"}:
+        refusal = Refusal(status=404, code="UnknownOperationException", message="There is nothing at this path.")
+        return refusal.response(request_id)
+    if request.method not in {"GET", "HEAD"}:
+        return Refusal(
+            status=405, code="UnknownOperationException", message="Calls are sent with POST to the path /."
+        ).response(request_id)
+    return text(200, "ok" if request.path == "/healthz" else usage)
+
+
+def _usage(url: str) -> str:
+    return (
+        f"Homerun {__version__}: the App Runner API of this machine.\n\n"
+        f"    aws --endpoint-url {url} apprunner list-services\n\n"
+        "Calls are signed with the keys that `homerun credentials` prints; a profile with\n"
+        "`credential_process = homerun credentials` in ~/.aws/config does it for you."
+    )
