@@ -12,6 +12,10 @@ from engine.build.shell_text import OPERATOR, UnclosedQuoteError, mask, simple_c
 from engine.model.errors import DeployError, FailureKind
 from engine.model.plan import StartCommand
 
+MAX_COMMAND = 32_768
+"""Characters; a shell takes no much longer text as one argument."""
+
+_BACKSLASH = "\\"
 _BUILTINS = frozenset(
     {"cd", "export", "source", ".", "exec", "set", "unset", "ulimit", "umask", "eval", "trap", "wait"}
 )
@@ -29,6 +33,8 @@ def start_problem(text: str, strict: bool) -> str:
         return "it holds a NUL character"
     if not text.strip().strip("\\"):
         return "it is empty"
+    if len(text) > MAX_COMMAND:
+        return f"it is longer than {MAX_COMMAND:,} characters"
     if not strict:
         try:
             mask(text)
@@ -129,9 +135,16 @@ _URL_NAME = re.compile(
 
 def _one_line(text: str) -> str:
     """Continued lines joined: those after a backslash, and those that begin with an option."""
-    joined = re.sub(r"\\[ \t]*\r?\n\s*", " ", text.strip())
-    joined = re.sub(r"\s*\r?\n\s*(?=-)", " ", joined)
-    return re.sub(r"\s*\\\Z", "", joined)
+    joined: list[str] = []
+    continued = False
+    for line in text.strip().splitlines():
+        stripped = line.strip()
+        if joined and (continued or stripped.startswith("-")):
+            joined[-1] = f"{joined[-1]} {stripped.removesuffix(_BACKSLASH).rstrip()}".rstrip()
+        else:
+            joined.append(stripped.removesuffix(_BACKSLASH).rstrip())
+        continued = stripped.endswith(_BACKSLASH)
+    return "\n".join(line for line in joined if line)
 
 
 def _shell_reasons(line: str) -> list[str]:

@@ -186,7 +186,7 @@ class _Reading:
     def _build_is_there(self, build: tuple[str, ...]) -> None:
         leaf = self.leaves.get(_BUILD)
         given = leaf is not None and not _is_empty(leaf)
-        if build or given or any("build" in problem.text for problem in self.findings.problems):
+        if build or given or any(problem.text.startswith("build") for problem in self.findings.problems):
             return
         self.findings.understand(
             leaf.line if leaf else 0,

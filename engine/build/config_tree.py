@@ -8,6 +8,8 @@ from engine.build.shell_text import logical_lines
 from engine.build.yaml_nodes import Fields, Items, Node, Text
 from engine.model.base import Value
 
+_MAX_SHOWN = 2000
+"""Characters of one value in a hint."""
 _SHORTHAND: dict[Path, Path] = {("run",): ("run", "command"), ("run", "network"): ("run", "network", "port")}
 """Sections that people write as the one value that matters in them."""
 
@@ -54,7 +56,7 @@ def kind_of(node: Node) -> str:
         case Text() if node.null:
             return "empty"
         case Text():
-            return f"the text {shown(node.value)}" if not node.value.isdigit() else f"the number {node.value}"
+            return f"the text {shown(node.value)}" if not _is_number(node) else f"the number {node.value}"
         case Items():
             return "a list"
         case Fields():
@@ -65,11 +67,16 @@ def plain(node: Node) -> Any:
     """A node as plain data for a hint. The values of variables are left out: they may be secrets."""
     match node:
         case Text():
-            return int(node.value) if node.plain and node.value.isdecimal() and len(node.value) < 10 else node.value
+            short = node.value[:_MAX_SHOWN]
+            return int(short) if node.plain and short.isascii() and short.isdecimal() and len(short) < 10 else short
         case Items():
             return [plain(item) for item in node.items[:20]]
         case Fields():
             return {key.value: "…" if key.value == "value" else plain(value) for key, value in node.entries[:20]}
+
+
+def _is_number(node: Text) -> bool:
+    return node.value.isascii() and node.value.isdecimal() and len(node.value) < 10
 
 
 def _known(key: str) -> bool:
@@ -123,7 +130,7 @@ def _section(path: Path, line: int, node: Node, leaves: Leaves, findings: Findin
         _walk(path, node, leaves, findings)
     elif isinstance(node, Text) and node.null:
         findings.notice(line, f"{name} is empty and counts as not given.")
-    elif isinstance(node, Text) and path in _SHORTHAND and (path == ("run",) or node.value.isdecimal()):
+    elif isinstance(node, Text) and path in _SHORTHAND and (path == ("run",) or _is_number(node)):
         meant = _SHORTHAND[path]
         if findings.understand(
             line,
@@ -143,7 +150,7 @@ def _section_fix(path: Path, node: Node) -> dict[str, Any]:
     """The section as it was probably meant."""
     commands = {("build",): ("build", "commands", "build"), ("build", "commands"): ("build", "commands", "build")}
     if path in commands and isinstance(node, Text):
-        return nested(commands[path], [*logical_lines(node.value)])
+        return nested(commands[path], [*logical_lines(node.value[:_MAX_SHOWN])])
     if path in commands and isinstance(node, Items) and all(isinstance(item, Text) for item in node.items):
         return nested(commands[path], plain(node))
     if isinstance(node, Items) and node.items and all(isinstance(item, Fields) for item in node.items):
@@ -178,7 +185,7 @@ def _unknown(section: Path, key: Text, findings: Findings) -> None:
 def _fix(path: Path, node: Node) -> dict[str, Any]:
     data = plain(node)
     if path in COMMAND_LISTS and isinstance(node, Text):
-        data = [*logical_lines(node.value)]
+        data = [*logical_lines(node.value[:_MAX_SHOWN])]
     if path in SECTIONS and not isinstance(data, dict):
         return EXAMPLES[path]
     return nested(path, data)

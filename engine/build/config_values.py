@@ -4,6 +4,7 @@ import re
 import shlex
 from typing import Any
 
+from engine.build.command import MAX_COMMAND
 from engine.build.config_tree import Leaf, kind_of, plain
 from engine.build.environment import MAX_VALUE, name_problem
 from engine.build.findings import Findings, shown
@@ -15,6 +16,8 @@ _TEMPLATE = re.compile(r"<<[A-Za-z_][\w.-]{0,60}>>|\A\s*(?:\$\{\{[^{}\n]{1,60}\}
 _CONTROL = re.compile(
     r"(?:\A|[;&|]\s*)(?:if|then|else|elif|fi|for|while|until|do|done|case|esac|function|[{}()])(?=[\s;]|\Z)|<<|(?:&&|\|\||\|)\Z"
 )
+_MAX_COMMANDS = 200
+"""In one phase. App Runner makes an image layer of each, of which there can be 127."""
 _NOT_A_COMMAND = frozenset({"name", "run", "command", "cmd", "script", "commands"})
 
 Variables = dict[str, str]
@@ -62,6 +65,17 @@ def port_number(text: str) -> int | None:
 
 def commands_of(leaf: Leaf, document: str, findings: Findings) -> tuple[str, ...]:
     """A phase's commands, in order."""
+    commands = _commands(leaf, document, findings)
+    if len(commands) > _MAX_COMMANDS:
+        findings.refuse(leaf.line, f"{leaf.key} has {len(commands)} commands; at most {_MAX_COMMANDS} are allowed")
+        return ()
+    if any(len(command) > MAX_COMMAND for command in commands):
+        findings.refuse(leaf.line, f"a command of {leaf.key} is longer than {MAX_COMMAND:,} characters")
+        return ()
+    return commands
+
+
+def _commands(leaf: Leaf, document: str, findings: Findings) -> tuple[str, ...]:
     node = leaf.node
     if isinstance(node, Text):
         if node.null:
@@ -77,7 +91,7 @@ def commands_of(leaf: Leaf, document: str, findings: Findings) -> tuple[str, ...
             f"{leaf.key} is one text",
             meant="every line of it is one command",
             allowed="it must be a list of commands",
-            fix=nested(leaf.path, [*logical_lines(node.value)]),
+            fix=nested(leaf.path, [*logical_lines(node.value[:2000])]),
         )
         return block_commands(node.value) if understood else ()
     if isinstance(node, Fields):

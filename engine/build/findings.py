@@ -9,6 +9,8 @@ from engine.model.base import Value
 from engine.model.errors import DeployError, FailureKind
 
 _SHOWN_PROBLEMS = 12
+_MOST = 200
+"""Problems or notices that are kept; a file with more is no configuration."""
 _SHOWN_COLUMNS = 160
 _SHOWN_TEXT = 60
 
@@ -46,11 +48,12 @@ class Findings:
         self._notices: list[tuple[int, str]] = []
 
     def refuse(self, line: int, text: str, *, fix: dict[str, Any] | None = None, advice: str = "") -> None:
-        self.problems.append(Problem(line=line, text=text, fix=fix or {}, advice=advice))
+        if len(self.problems) < _MOST:
+            self.problems.append(Problem(line=line, text=text, fix=fix or {}, advice=advice))
 
     def notice(self, line: int, sentences: str) -> None:
         """Say what is done although App Runner would not; nothing when strict."""
-        if not self.strict:
+        if not self.strict and len(self._notices) < _MOST:
             self._notices.append((line, f"{_place(self.file, line)}: {sentences}"))
 
     @property

@@ -211,7 +211,7 @@ def _tree(text: str, lines: tuple[str, ...]) -> Node:
         top.children.append(node)
         top.weight += weight
         if top.weight > _MAX_WEIGHT:
-            raise _problem(node.line, f"the file has more than {_MAX_WEIGHT:,} values when its aliases are followed")
+            raise _problem(node.line, "the file holds too many values when its aliases are followed")
 
     try:
         with closing(yaml.parse(text, Loader=_LOADER)) as events:  # type: ignore[type-var]
@@ -232,7 +232,7 @@ def _tree(text: str, lines: tuple[str, ...]) -> Node:
                             start=_mark(event.start_mark).index,
                             end=_mark(event.end_mark).index,
                         )
-                        add(node, 1, event.anchor)
+                        add(node, 1 + len(node.value) // 100, event.anchor)
                     case yaml.AliasEvent():
                         known = anchors.get(event.anchor or "")
                         if known is None:
