@@ -40,6 +40,8 @@ class Revision(Value, frozen=True, kw_only=True):
     """The commit's subject line. Untrusted text."""
     author: str = ""
     at: float | None = None
+    notices: tuple[str, ...] = ()
+    """What whoever deploys it should know, one sentence each: submodules that are not fetched, and the like."""
 
     @property
     def short(self) -> str:

@@ -12,6 +12,9 @@ class Source(Protocol):
     kind: str
     """"git" or "directory"."""
 
+    subfolder: str
+    """Where the path that was given lies inside the repository that is the source ("services/api"); "" for its root."""
+
     async def default_branch(self) -> str:
         """The branch a plain clone would check out; "" for a directory."""
         ...
