@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import re
 import uuid
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 UPGRADES = frozenset({attach_protocol.UPGRADE.encode()})
 """What a connection to the Unix socket may be switched to."""
 SIGNING_NAMES = frozenset({SERVICE})
+_HOST = re.compile(r"(?P<name>\[(?P<ipv6>[0-9a-fA-F:.]+)\]|[^\s:@/\[\]]+)(:[0-9]+)?")
 
 
 class StopRequest(Value, frozen=True, kw_only=True):
@@ -96,20 +98,17 @@ def host_allowed(header: str, bound: str) -> bool:
     Loopback names and addresses are; so is the bound address, or any address where it is bound to all of them: a
     rebound DNS name is never an address.
     """
-    name = header.rpartition(":")[0] if _has_port(header) else header
-    name = name.lower().rstrip(".")
+    match = _HOST.fullmatch(header)
+    if match is None:
+        return False
+    name = match["name"].lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost") or name == bound.lower():
         return True
-    address = _address(name.removeprefix("[").removesuffix("]"))
+    address = _address(match["ipv6"] or name)
     if address is None:
         return False
     ours = _address(bound)
     return address.is_loopback or address == ours or (ours is not None and ours.is_unspecified)
-
-
-def _has_port(header: str) -> bool:
-    host, colon, port = header.rpartition(":")
-    return bool(colon) and port.isdigit() and not (host.startswith("[") and not host.endswith("]"))
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -266,7 +266,7 @@ class _Connection(asyncio.Protocol):
         if self._phase is not _Phase.HEAD:
             self._count_head(len(name) + len(value) + 4)  # a trailer: counted, never looked at
             return
-        self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value.strip(b" \t")))
         self._count_head(len(name) + len(value) + 4)
         if len(self._headers) > self._limits.headers:
             self._refuse_here(text(431, "There are too many headers."))

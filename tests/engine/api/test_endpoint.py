@@ -1,0 +1,285 @@
+"""The doors as programs meet them: boto3 and raw HTTP over real sockets."""
+
+import asyncio
+import contextlib
+import json
+import warnings
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from engine.api.credentials import load_or_create
+from engine.api.endpoint import host_allowed
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import ClientError
+
+ARN = "arn:aws:apprunner:us-east-1:000000000000:service/none/" + "0" * 32
+SOURCE = {"CodeRepository": {"RepositoryUrl": "/srv/x", "SourceCodeVersion": {"Type": "BRANCH", "Value": "main"}}}
+
+
+@pytest.fixture
+def connect(host, home):
+    """Makes a boto3 client with the home's credentials, or others, for a `with` block."""
+
+    @contextlib.contextmanager
+    def connected(**keys: str) -> Iterator[object]:
+        credentials = load_or_create(home)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            client = boto3.client(
+                "apprunner",
+                endpoint_url=host.record.api,
+                region_name="eu-west-3",
+                aws_access_key_id=keys.get("key", credentials.access_key_id),
+                aws_secret_access_key=keys.get("secret", credentials.secret_access_key),
+                config=Config(retries={"max_attempts": 1}, parameter_validation=False, proxies={}),
+            )
+        try:
+            yield client
+        finally:
+            client.close()
+
+    return connected
+
+
+async def refused(call, **arguments) -> tuple[str, str, int]:
+    with pytest.raises(ClientError) as caught:
+        await asyncio.to_thread(call, **arguments)
+    error = caught.value.response
+    assert error["ResponseMetadata"]["RequestId"]
+    return error["Error"]["Code"], error["Error"]["Message"], error["ResponseMetadata"]["HTTPStatusCode"]
+
+
+async def test_boto3_goes_through_the_life_of_a_service(connect):
+    """Create, describe, list, update, deploy, pause, resume, operations, delete: parsed by botocore's own model."""
+
+    def life() -> None:
+        with connect() as client:
+            created = client.create_service(
+                ServiceName="hello",
+                SourceConfiguration=SOURCE,
+                Tags=[{"Key": "team", "Value": "é€😀"}],
+                HealthCheckConfiguration={"Protocol": "HTTP", "Path": "/", "Interval": 5},
+            )
+            service = created["Service"]
+            arn = service["ServiceArn"]
+            assert service["Status"] == "RUNNING"
+            assert service["CreatedAt"].timestamp() == 1_770_000_000.25
+            assert len(created["OperationId"]) == 36
+            assert client.describe_service(ServiceArn=arn)["Service"] == service
+            assert client.list_services()["ServiceSummaryList"][0]["ServiceArn"] == arn
+            assert client.update_service(ServiceArn=arn, InstanceConfiguration={"Cpu": "1 vCPU"})["OperationId"]
+            assert client.start_deployment(ServiceArn=arn)["OperationId"]
+            assert "OperationId" not in client.pause_service(ServiceArn=arn)
+            assert client.resume_service(ServiceArn=arn)["OperationId"]
+            operations = client.list_operations(ServiceArn=arn)["OperationSummaryList"]
+            assert [each["Type"] for each in operations] == [
+                "RESUME_SERVICE",
+                "START_DEPLOYMENT",
+                "UPDATE_SERVICE",
+                "CREATE_SERVICE",
+            ]
+            assert client.delete_service(ServiceArn=arn)["Service"]["ServiceArn"] == arn
+
+    await asyncio.to_thread(life)
+
+
+async def test_boto3_pages_through_services(connect, engine):
+    names = [engine.add(f"service-{number}").service_name for number in range(7)]
+
+    def pages() -> list[str]:
+        seen, token = [], {}
+        with connect() as client:
+            while True:
+                page = client.list_services(MaxResults=3, **token)
+                seen += [each["ServiceName"] for each in page["ServiceSummaryList"]]
+                if "NextToken" not in page:
+                    return seen
+                token = {"NextToken": page["NextToken"]}
+
+    assert await asyncio.to_thread(pages) == names
+
+
+async def test_boto3_raises_the_modelled_exceptions(connect, engine):
+    engine.add("hello")
+    with connect() as client:
+        with pytest.raises(client.exceptions.ResourceNotFoundException, match="Service not found"):
+            await asyncio.to_thread(client.describe_service, ServiceArn=ARN)
+        with pytest.raises(client.exceptions.InvalidRequestException, match="already exists: hello"):
+            await asyncio.to_thread(client.create_service, ServiceName="hello", SourceConfiguration=SOURCE)
+        engine.crash = RuntimeError("secret detail")
+        with pytest.raises(client.exceptions.InternalServiceErrorException) as caught:
+            await asyncio.to_thread(client.describe_service, ServiceArn=ARN)
+        assert "secret detail" not in str(caught.value)
+        code, message, status = await refused(client.list_services, MaxResults=21)
+        assert (code, status) == ("InvalidRequestException", 400)
+        assert message == (
+            "1 validation error detected: Value '21' at 'maxResults' failed to satisfy constraint: "
+            "Member must have value less than or equal to 20"
+        )
+
+
+async def test_what_the_api_has_and_this_has_not_yet_is_an_unknown_operation(connect):
+    with connect() as client:
+        code, _, status = await refused(client.list_connections)
+    assert (code, status) == ("UnknownOperationException", 400)
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ({"key": "AKIAIOSFODNN7EXAMPLE"}, "UnrecognizedClientException"),
+        ({"secret": "wrong"}, "InvalidSignatureException"),
+    ],
+)
+async def test_wrong_keys_are_refused_and_reach_nothing(connect, engine, keys, code):
+    with connect(**keys) as client:
+        got = await refused(client.create_service, ServiceName="hello", SourceConfiguration=SOURCE)
+    assert (got[0], got[2]) == (code, 400)
+    assert not engine.requests
+
+
+async def test_a_clock_that_is_wrong_is_named(connect, monkeypatch):
+    monkeypatch.setattr("engine.api.host.SystemClock.now", lambda _: 1_000.0)
+    with connect() as client:
+        code, message, status = await refused(client.list_services)
+    assert (code, status) == ("InvalidSignatureException", 400)
+    assert message.startswith("Signature not yet current")
+
+
+@pytest.fixture
+def ask(host):
+    """Send one raw request over TCP or the Unix socket; gives status, headers (lower case) and body."""
+
+    async def asked(
+        line: str, *headers: str, body: bytes = b"", unix: bool = False, hostname: str = "127.0.0.1"
+    ) -> tuple[int, dict[str, str], bytes]:
+        url = urlsplit(host.record.api)
+        reader, writer = await (
+            asyncio.open_unix_connection(host.record.socket)
+            if unix
+            else asyncio.open_connection(url.hostname, url.port)
+        )
+        lines = [f"{line} HTTP/1.1", f"Host: {hostname}", "Connection: close", *headers, f"Content-Length: {len(body)}"]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        first, *fields = head.decode().split("\r\n")
+        return int(first.split()[1]), {k.lower(): v for k, v in (f.split(": ", 1) for f in fields)}, rest
+
+    return asked
+
+
+LIST = ("X-Amz-Target: AppRunner.ListServices", "Content-Type: application/x-amz-json-1.0")
+
+
+async def test_an_unsigned_call_over_tcp_is_refused_in_the_aws_shape(ask):
+    status, headers, body = await ask("POST /", *LIST, body=b"{}")
+    assert status == 400
+    assert headers["content-type"] == "application/x-amz-json-1.0"
+    assert len(headers["x-amzn-requestid"]) == 36
+    assert json.loads(body) == {
+        "__type": "MissingAuthenticationTokenException",
+        "Message": "Missing Authentication Token",
+    }
+
+
+async def test_the_unix_socket_needs_no_signature(ask, engine):
+    engine.add("hello")
+    status, _, body = await ask("POST /", *LIST, body=b"{}", unix=True)
+    assert status == 200
+    assert json.loads(body)["ServiceSummaryList"][0]["ServiceName"] == "hello"
+
+
+@pytest.mark.parametrize("unix", [False, True])
+async def test_a_get_says_what_this_is_and_how_to_call_it(ask, unix):
+    status, headers, body = await ask("GET /", unix=unix)
+    assert (status, headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert b"--endpoint-url http://" in body
+    assert b"homerun credentials" in body
+    assert (await ask("GET /healthz", unix=unix))[2] == b"ok\n"
+    status, headers, body = await ask("HEAD /healthz", unix=unix)
+    assert (status, headers["content-length"], body) == (200, "3", b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), [("PUT /", 405), ("DELETE /", 405), ("POST /healthz", 405), ("GET /x", 404), ("POST /x", 404)]
+)
+@pytest.mark.parametrize("unix", [False, True])
+async def test_other_methods_and_paths_are_4xx_in_the_aws_shape(ask, line, expected, unix):
+    status, _, body = await ask(line, unix=unix)
+    assert status == expected
+    assert json.loads(body)["__type"] == "UnknownOperationException"
+
+
+async def test_a_rebound_name_is_refused(ask):
+    status, _, body = await ask("GET /", hostname="evil.example")
+    assert status == 403
+    assert json.loads(body)["__type"] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:8801"])
+async def test_a_request_of_a_web_page_is_refused(ask, origin):
+    status, _, body = await ask("GET /", f"Origin: {origin}")
+    assert status == 403
+    assert json.loads(body)["__type"] == "AccessDeniedException"
+
+
+async def test_stop_takes_its_wish_from_the_unix_socket_only(ask, host):
+    assert (await ask("POST /stop", body=b"{}"))[0] == 404
+    assert (await ask("POST /stop", body=b"garbage", unix=True))[0] == 400
+    assert (await ask("POST /stop", body=b'{"instances": true}', unix=True))[0] == 202
+    assert await host.stop_requested() is True
+
+
+async def test_a_body_over_one_mebibyte_is_refused(ask):
+    status, _, _ = await ask("POST /", *LIST, body=b"x" * (1024 * 1024 + 1))
+    assert status == 413
+
+
+async def test_a_slow_client_does_not_hold_up_another(host, connect):
+    url = urlsplit(host.record.api)
+    _, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: loc")
+    with connect() as client:
+        assert (await asyncio.to_thread(client.list_services))["ServiceSummaryList"] == []
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "bound", "allowed"),
+    [
+        ("127.0.0.1:8801", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.5.5.5:1", "127.0.0.1", True),
+        ("localhost:8801", "127.0.0.1", True),
+        ("LOCALHOST.", "127.0.0.1", True),
+        ("x.localhost:80", "127.0.0.1", True),
+        ("[::1]:8801", "127.0.0.1", True),
+        ("[::1]", "::1", True),
+        ("::1", "::1", False),
+        ("192.0.2.7:8801", "192.0.2.7", True),
+        ("192.0.2.8:8801", "192.0.2.7", False),
+        ("192.0.2.8:8801", "0.0.0.0", True),
+        ("[2001:db8::1]:8801", "::", True),
+        ("192.0.2.8", "127.0.0.1", False),
+        ("evil.example:8801", "127.0.0.1", False),
+        ("evil.example", "0.0.0.0", False),
+        ("localhost.evil.example", "127.0.0.1", False),
+        ("evillocalhost", "127.0.0.1", False),
+        ("127.0.0.1.evil.example", "127.0.0.1", False),
+        ("127.0.0.1@evil.example", "127.0.0.1", False),
+        ("", "127.0.0.1", False),
+        (":8801", "127.0.0.1", False),
+        ("[::1", "127.0.0.1", False),
+    ],
+)
+def test_only_names_that_no_web_page_can_have_are_answered(header, bound, allowed):
+    assert host_allowed(header, bound) is allowed
