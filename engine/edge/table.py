@@ -21,6 +21,8 @@ class Route(Value, frozen=True, kw_only=True):
     backends: tuple[Backend, ...] = ()
     unavailable: str = ""
     """With no backends: the reason in one sentence, the body of the 503 ("The service is paused.")."""
+    starting: bool = False
+    """With no backends: an instance is on its way, so the 503 tells the client to try again in a second."""
     max_concurrency: int = 100
     """Requests in flight per instance before another one is preferred; queueing comes later."""
     request_timeout_s: float = 120.0
