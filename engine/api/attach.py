@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -40,6 +40,8 @@ from engine.api.attach_protocol import (
 )
 from engine.api.http import Request, Response, text
 from engine.model.api import EngineApi
+from engine.model.base import Wire
+from engine.model.constraints import explain
 from engine.model.errors import EngineError, ErrorCode
 
 log = logging.getLogger(__name__)
@@ -144,10 +146,9 @@ class _Session:
     async def _answer(self, frame: Call | Watch, method: Method[Any]) -> ServerFrame:
         try:
             arguments = unpack(frame.arguments, method.arguments)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise EngineError(
-                ErrorCode.INVALID_REQUEST, f"{method.name} cannot be called like this: {error}"
-            ) from error
+        except (ValueError, RecursionError) as error:
+            problem = _explain(frame, method) or f"{method.name} cannot be called like this: {error}"
+            raise EngineError(ErrorCode.INVALID_REQUEST, problem) from error
         call = getattr(self._engine, method.name)
         if isinstance(frame, Watch):
             await self._relay(frame.id, call(*arguments))
@@ -172,6 +173,17 @@ class _Session:
         async with self._sending:
             self._writer.write(data)
             await self._writer.drain()
+
+
+def _explain(frame: Call | Watch, method: Method[Any]) -> str | None:
+    """What is wrong with the request of an App Runner action, in the API's words; None for other methods."""
+    shapes = get_args(method.arguments)
+    values: object = None
+    with contextlib.suppress(ValueError, RecursionError):
+        values = msgspec.msgpack.decode(frame.arguments)
+    if len(shapes) == 1 and issubclass(shapes[0], Wire) and isinstance(values, list) and len(values) == 1:
+        return explain(values[0], shapes[0])
+    return None
 
 
 def _broken(number: int, message: str) -> Refused:

@@ -6,11 +6,11 @@ from typing import cast
 
 import msgspec
 
-from engine.api.constraints import explain
 from engine.api.http import Request, Response
 from engine.model.actions import ACTIONS, Action
 from engine.model.api import EngineApi
 from engine.model.base import Value, Wire
+from engine.model.constraints import explain
 from engine.model.errors import EngineError, ErrorCode
 
 log = logging.getLogger(__name__)

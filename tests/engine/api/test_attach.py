@@ -144,7 +144,7 @@ async def test_a_request_outside_its_limits_is_refused_by_name(attached):
     with pytest.raises(EngineError) as caught:
         await attached.describe_service(DescribeServiceRequest(service_arn="not an arn"))
     assert caught.value.code is ErrorCode.INVALID_REQUEST
-    assert "ServiceArn" in caught.value.message
+    assert "Value 'not an arn' at 'serviceArn' failed to satisfy constraint" in caught.value.message
 
 
 async def test_an_unexpected_error_is_logged_and_told_without_its_traceback(attached, engine, caplog):

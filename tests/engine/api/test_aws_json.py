@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.api.aws_json import AwsJson
-from engine.api.constraints import explain
 from engine.api.http import Request
 from engine.model.actions import ACTIONS, CreateServiceRequest, ListServicesRequest
+from engine.model.constraints import explain
 from engine.model.errors import EngineError, ErrorCode
 
 ARN = "arn:aws:apprunner:us-east-1:000000000000:service/hello/" + "0" * 32
@@ -181,8 +181,8 @@ async def test_a_backslash_that_only_looks_like_nul_is_fine(call):
                 "3 validation errors detected: Value '21' at 'healthCheckConfiguration.interval' failed to satisfy "
                 "constraint: Member must have value less than or equal to 20; Value '0' at "
                 "'healthCheckConfiguration.timeout' failed to satisfy constraint: Member must have value greater than "
-                "or equal to 1; Value '1.5' at 'healthCheckConfiguration.healthyThreshold' failed to satisfy constraint: "
-                "Member must be an integer"
+                "or equal to 1; Value '1.5' at 'healthCheckConfiguration.healthyThreshold' failed to satisfy "
+                "constraint: Member must be an integer"
             ),
         ),
         ({"Tags": [{"Key": "fine"}, {"Key": "aws:x"}]}, "Value 'aws:x' at 'tags.2.member.key' failed to satisfy"),

@@ -1,6 +1,6 @@
 """What is wrong with a request, member by member, in the words AWS uses. Pure.
 
-msgspec's decoder is the judge and stops at the first fault; this says all of them, and is only asked after a refusal.
+msgspec is the judge and stops at the first fault; this says all of them, and is only asked after a refusal.
 """
 
 import re
@@ -23,7 +23,10 @@ _ANCHORS = re.compile(r"\A\\A(.*)\\Z\Z", re.DOTALL)
 
 
 def explain(value: object, shape: type[Wire]) -> str | None:
-    """One sentence naming every faulty member of a decoded JSON object (the first ten); None for no fault found."""
+    """One sentence naming the faulty members (the first ten); None for no fault found.
+
+    `value` is what a request's JSON decodes to, or `msgspec.to_builtins(request)`.
+    """
     faults = list(islice(violations(value, shape), _AT_MOST))
     if not faults:
         return None
