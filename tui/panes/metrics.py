@@ -1,0 +1,80 @@
+"""MetricsPane: the charts of the selected service over a time range."""
+
+from textual.app import ComposeResult
+from textual.containers import Grid
+from textual.content import Content
+from textual.getters import query_one
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from engine.model.metric import MetricAnswer
+from tui.panes.pane import Pane
+from tui.presenters.metrics import CHARTS, TimeRange, chart_values, has_values
+from tui.widgets.chart import Chart, ChartSeries
+
+
+class ChartGrid(Grid, can_focus=True):
+    """The charts; it takes the focus for the pane, since a chart has nothing to do with it."""
+
+
+class MetricsPane(Pane):
+    """Pane 4."""
+
+    time_range: reactive[TimeRange] = reactive(TimeRange.HOUR_1)
+
+    charts = query_one(ChartGrid)
+    empty = query_one("#no-metrics", Static)
+
+    def __init__(self) -> None:
+        super().__init__(id="metrics")
+        self._kept: tuple[MetricAnswer, float] | None = None
+
+    def compose(self) -> ComposeResult:
+        with ChartGrid(id="charts"):
+            for spec in CHARTS:
+                yield Chart(title=spec.title, unit=spec.unit, id=f"chart-{spec.id}")
+        yield Static(id="no-metrics")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._show_ranges()
+
+    def main_widget(self) -> ChartGrid:
+        return self.charts
+
+    def show(self, answer: MetricAnswer | None, now: float) -> None:
+        """Draw an answer; None while there is no service to draw."""
+        measured = answer is not None and has_values(answer)
+        self.set_class(not measured, "-empty")
+        if answer is None or not measured:
+            self.empty.update(
+                f"Nothing was measured in the last {self.time_range.words}." if answer else "No service is selected."
+            )
+            return
+        for spec in CHARTS:
+            values = chart_values(spec, answer)
+            self.query_one(f"#chart-{spec.id}", Chart).show(
+                [
+                    ChartSeries(label=line.label, values=values[line.label], role=line.role)
+                    for line in spec.lines
+                    if line.label in values
+                ],
+                start=answer.start,
+                resolution_s=answer.resolution_s,
+                now=now,
+            )
+
+    def watch_time_range(self) -> None:
+        self._show_ranges()
+
+    def _show_ranges(self) -> None:
+        self.show_note(
+            Content(" ").join(
+                [
+                    Content.styled(
+                        f" {time_range.label} ", "bold reverse" if time_range is self.time_range else "$text-muted"
+                    ).stylize(f"@click=screen.act('range_{time_range.label}')")
+                    for time_range in TimeRange
+                ]
+            )
+        )

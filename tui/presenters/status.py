@@ -1,0 +1,80 @@
+"""The lines around the panes and the face that stands in their place when there is nothing to show in them."""
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from engine.model.watch import EngineInfo, ServiceView
+from tui.connection import Connection, ConnectionState
+from tui.presenters.faces import BUSY, service_face
+from tui.presenters.services import state_sentence, tally, url_of
+from tui.presenters.table import Cell
+from tui.text import clean
+from tui.world import World
+
+BRAND = "⌂ homerun"
+
+
+def top_bar(
+    views: Sequence[ServiceView], connection: Connection, busy: Sequence[str], *, brief: bool
+) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
+    """What is there and how it is; at the right what is going on, and the engine."""
+    left = (Cell(BRAND, "primary"), *(tally(views, brief=brief) if views else ()))
+    right: list[Cell] = []
+    if busy:
+        right.append(Cell(f"{BUSY} {busy[-1]}…", "accent"))
+    match connection.state:
+        case ConnectionState.CONNECTING:
+            right.append(Cell(f"{BUSY} Connecting…", "accent"))
+        case ConnectionState.FAILED:
+            right.append(Cell("✕ Not connected", "error"))
+        case ConnectionState.RECONNECTING:
+            right.append(Cell("▲ Reconnecting…", "warning"))
+        case ConnectionState.CONNECTED:
+            if connection.info is not None:
+                info = connection.info
+                edge = info.edge_url.partition("://")[2] or info.edge_url
+                right.append(Cell(f"{info.compute} · {edge}", "muted"))
+            right.append(Cell("● live", "success"))
+    return left, tuple(right)
+
+
+def who_bar(view: ServiceView, info: EngineInfo | None) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
+    """The selected service's name and status; its URL at the right."""
+    face = service_face(view)
+    left = (Cell(clean(view.service.service_name), "strong"), face.cell)
+    url = url_of(view, info)
+    return left, (Cell(url, "primary"),) if url else ()
+
+
+def why_bar(view: ServiceView) -> tuple[Cell, ...]:
+    """The one sentence about the selected service."""
+    return (state_sentence(view),)
+
+
+def face(world: World, connection: Connection) -> Content | None:
+    """What stands in place of the panes: loading, not connected, nothing there yet. None when there are services."""
+    if connection.state is ConnectionState.FAILED:
+        return _lines(
+            ("✕ The engine could not be started or reached", "bold $text-error"),
+            (clean(connection.reason), ""),
+            ("", ""),
+            ("r  try again      q  quit", "$text-accent"),
+        )
+    if not world.loaded:
+        return _lines(
+            (f"{BUSY} Opening your services…", "bold $text-accent"), (clean(connection.reason), "$text-muted")
+        )
+    if not world.services:
+        return _lines(
+            ("No services yet", "bold"),
+            ("", ""),
+            ("Press n to create the first one.", "$text-accent"),
+            ("A Git repository or a folder with an apprunner.yaml is all it takes;", "$text-muted"),
+            ("Homerun builds it, runs it here and gives it a URL.", "$text-muted"),
+        )
+    return None
+
+
+def _lines(*lines: tuple[str, str]) -> Content:
+    return Content("\n").join([Content.styled(text, style) if text else Content() for text, style in lines])

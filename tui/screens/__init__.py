@@ -1,0 +1,1 @@
+"""The screens, one a file: the dashboard and the dialogs over it."""
