@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from engine import __version__
 from engine.compute.base import Compute
-from engine.edge.client import AddressInUse, EdgeClient
+from engine.edge.client import EdgeClient
+from engine.edge.launch import AddressInUse
 from engine.edge.table import Report
 from engine.lifecycle.admission import (
     Admission,
@@ -144,14 +145,8 @@ class Engine:
             closing.push_async_callback(store.close)
             telemetry = await Telemetry.open(home, clock)
             closing.push_async_callback(telemetry.close)
-            edge = EdgeClient()
+            edge = await _start_edge(home, settings, telemetry)
             closing.push_async_callback(edge.close)
-            try:
-                await edge.start(home, settings.edge)
-            except AddressInUse:
-                if settings.edge != DEFAULT_EDGE:
-                    raise
-                await edge.start(home, f"{DEFAULT_EDGE.rpartition(':')[0]}:0")
             if compute is None:
                 from engine.compute.process.compute import ProcessCompute
 
@@ -175,6 +170,7 @@ class Engine:
 
     async def _begin(self) -> None:
         self._edge.on_report = self._on_report
+        self._edge.on_restart = lambda: self._watchers.services_changed(self._store.services)
         await self._lifecycle.start()
         self._store.listen(self._on_change)
         self._tasks = [
@@ -538,6 +534,21 @@ class Engine:
                     await self._telemetry.forget(record.id)
             await self._telemetry.prune(now - self._settings.log_retention_days * 86400)
             await self._clock.sleep(_HOUSEKEEPING_S)
+
+
+async def _start_edge(home: Home, settings: Settings, telemetry: Telemetry) -> EdgeClient:
+    """Adopt or start it. What it counted while no engine was there comes with its first report."""
+
+    def on_report(report: Report) -> None:
+        telemetry.record_edge(report.samples)
+
+    try:
+        return await EdgeClient.start(home, settings.edge, on_report=on_report)
+    except AddressInUse:
+        if settings.edge != DEFAULT_EDGE:
+            raise
+        # Nobody asked for the default port: when it is taken any other will do.
+        return await EdgeClient.start(home, f"{DEFAULT_EDGE.rpartition(':')[0]}:0", on_report=on_report)
 
 
 def _checked(request: _RequestT) -> _RequestT:

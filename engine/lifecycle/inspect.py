@@ -1,6 +1,7 @@
 """What the create form asks before anything exists: what kind of source is this, and how would it be built?"""
 
 import asyncio
+import re
 from pathlib import PurePosixPath
 
 from msgspec.structs import replace
@@ -73,8 +74,5 @@ async def _look_inside(
 def suggest_name(url: str) -> str:
     """A valid service name from a repository's: 4 to 40 of [A-Za-z0-9-_], beginning with a letter or digit."""
     last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1]
-    name = "".join(char if char.isascii() and (char.isalnum() or char in "-_") else "-" for char in last)
-    name = name.strip("-_")[:40].rstrip("-_")
-    if len(name) < 4:
-        name = f"{name}-service".strip("-")
-    return name
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", last).strip("-_")[:40].rstrip("-_")
+    return name if len(name) >= 4 else f"{name}-service".lstrip("-")

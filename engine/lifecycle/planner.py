@@ -186,10 +186,10 @@ def _serve(world: World, target: str, now: float) -> Plan:
         actions.append(Promote(version_id=target))
 
     # What gets no traffic any more ends: the sick, too many of ours, and other versions: those that never
-    # served at once, the one that does when the target has its traffic.
+    # served at once (unless nothing else could take the traffic), the one that does when the target has it.
     sick = [i for i in world.instances if i.state in (InstanceState.UNHEALTHY, InstanceState.DRAINING)]
     surplus = [i for i in ready if i.id not in routes] if complete else []
-    old = [i for i in _live(others) if settled or i.version_id != world.serving]
+    old = [i for i in _live(others) if settled or (i.version_id != world.serving and i.id not in routes)]
     ending, ended_waiting, ended_wake = _end([*sick, *surplus, *old], world, now)
     actions += ending
     waiting += ended_waiting

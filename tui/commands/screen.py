@@ -38,6 +38,8 @@ async def show(
 
     async def connect() -> EngineApi:
         nonlocal host
+        if host is not None:
+            return host.engine
         engine: EngineApi
         try:
             host = await hosting.enter_async_context(Host.open(home, settings))

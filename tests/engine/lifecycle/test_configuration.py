@@ -1,0 +1,135 @@
+"""Defaults and merging of a service's configuration, as App Runner has them."""
+
+import pytest
+from msgspec.structs import replace
+
+from engine.lifecycle.configuration import VALID_SIZES, full_instance, needs_build, new_config, updated_config
+from engine.model.actions import CreateServiceRequest, UpdateServiceRequest
+from engine.model.errors import EngineError, ErrorCode
+from engine.model.service import (
+    ApiRuntime,
+    CodeConfiguration,
+    CodeConfigurationValues,
+    CodeRepository,
+    ConfigurationSource,
+    HealthCheckConfiguration,
+    HealthCheckProtocol,
+    ImageRepository,
+    ImageRepositoryType,
+    InstanceConfiguration,
+    SourceCodeVersion,
+    SourceCodeVersionType,
+    SourceConfiguration,
+)
+
+
+def code(url="/r", values=None) -> SourceConfiguration:
+    configuration = None
+    if values:
+        configuration = CodeConfiguration(
+            configuration_source=ConfigurationSource.API, code_configuration_values=values
+        )
+    return SourceConfiguration(
+        code_repository=CodeRepository(
+            repository_url=url,
+            source_code_version=SourceCodeVersion(type=SourceCodeVersionType.BRANCH, value="main"),
+            code_configuration=configuration,
+        )
+    )
+
+
+IMAGE = SourceConfiguration(
+    image_repository=ImageRepository(
+        image_identifier="public.ecr.aws/x/y", image_repository_type=ImageRepositoryType.ECR_PUBLIC
+    )
+)
+
+
+def create(source=None, **changes):
+    request = CreateServiceRequest(service_name="name", source_configuration=source or code())
+    return new_config(replace(request, **changes), "arn")
+
+
+def test_everything_left_out_has_app_runners_default():
+    config = create()
+
+    assert (config.instance.cpu, config.instance.memory) == ("1024", "2048")
+    assert config.health_check == HealthCheckConfiguration(
+        protocol=HealthCheckProtocol.TCP, path="/", interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5
+    )
+    assert config.source.auto_deployments_enabled is True
+    assert config.source.code_repository.source_directory == "/"
+    assert config.source.code_repository.code_configuration.configuration_source is ConfigurationSource.REPOSITORY
+    assert config.network.ingress_configuration.is_publicly_accessible is True
+
+
+def test_sizes_come_back_as_plain_numbers():
+    assert full_instance(InstanceConfiguration(cpu="0.25 vCPU", memory="0.5 GB")) == InstanceConfiguration(
+        cpu="256", memory="512"
+    )
+    assert full_instance(InstanceConfiguration(cpu="4 vCPU")).memory == "8192"
+
+
+@pytest.mark.parametrize("cpu", VALID_SIZES)
+def test_a_memory_size_goes_with_few_cpu_sizes(cpu):
+    for memory in ("512", "1024", "2048", "3072", "4096", "6144", "8192", "10240", "12288"):
+        instance = InstanceConfiguration(cpu=cpu, memory=memory)
+        if memory in VALID_SIZES[cpu]:
+            assert full_instance(instance) == instance
+        else:
+            with pytest.raises(EngineError, match="does not go with"):
+                full_instance(instance)
+
+
+def test_exactly_one_source_is_wanted():
+    both = replace(code(), image_repository=IMAGE.image_repository)
+    for source in (SourceConfiguration(), both):
+        with pytest.raises(EngineError, match="Exactly one"):
+            create(source)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "80.0", "٣"])
+def test_a_port_is_a_number_in_range(port):
+    values = CodeConfigurationValues(runtime=ApiRuntime.PYTHON_3, start_command="x", port=port)
+
+    with pytest.raises(EngineError, match="Port must be"):
+        create(code(values=values))
+
+
+def test_reserved_environment_names_are_refused():
+    values = CodeConfigurationValues(runtime=ApiRuntime.PYTHON_3, runtime_environment_variables={"AWSAPPRUNNER_X": "1"})
+
+    with pytest.raises(EngineError, match="AWSAPPRUNNER_X") as caught:
+        create(code(values=values))
+    assert caught.value.code is ErrorCode.INVALID_REQUEST
+
+
+class TestUpdating:
+    def test_what_is_sent_replaces_and_what_is_absent_stays(self):
+        config = create(
+            health_check_configuration=HealthCheckConfiguration(protocol=HealthCheckProtocol.HTTP, path="/h")
+        )
+
+        kept = updated_config(config, UpdateServiceRequest(service_arn="a"), "arn")
+        assert kept == config
+        check = HealthCheckConfiguration(interval=9)
+        changed = updated_config(config, UpdateServiceRequest(service_arn="a", health_check_configuration=check), "arn")
+        # A whole structure replaces: the protocol is the default again.
+        assert changed.health_check.protocol is HealthCheckProtocol.TCP
+        assert changed.health_check.interval == 9
+
+    def test_the_kind_of_source_cannot_change(self):
+        with pytest.raises(EngineError, match="cannot be changed"):
+            updated_config(create(), UpdateServiceRequest(service_arn="a", source_configuration=IMAGE), "arn")
+
+    def test_only_what_the_build_sees_needs_a_build(self):
+        values = CodeConfigurationValues(runtime=ApiRuntime.PYTHON_3, build_command="make", start_command="x")
+        config = create(code(values=values))
+
+        def after(**changes):
+            return create(code(values=replace(values, **changes)))
+
+        assert not needs_build(config, after(start_command="y"))
+        assert not needs_build(config, after(runtime_environment_variables={"A": "1"}))
+        assert needs_build(config, after(build_command="make all"))
+        assert needs_build(config, create(code(url="/other", values=values)))

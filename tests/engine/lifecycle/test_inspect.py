@@ -1,0 +1,54 @@
+"""Names suggested for services, and folders and URLs as people write them."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.lifecycle.deployer import display_url, relative_directory
+from engine.lifecycle.inspect import suggest_name
+from engine.model.errors import DeployError
+
+
+@given(st.text(max_size=80))
+def test_a_suggested_name_is_always_valid(url):
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9\-_]{3,39}", suggest_name(url)), suggest_name(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://example.com/team/shop.git", "shop"),
+        ("git@example.com:team/python-hello.git", "python-hello"),
+        ("/home/me/My Project/", "My-Project"),
+        ("/srv/api", "api-service"),
+    ],
+)
+def test_a_name_is_taken_from_the_last_part(url, name):
+    assert suggest_name(url) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "relative"), [(None, ""), ("/", ""), ("/app", "app"), ("app/", "app"), ("./a//b", "a/b")]
+)
+def test_source_directories(written, relative):
+    assert relative_directory(written) == relative
+
+
+def test_a_source_directory_stays_inside():
+    with pytest.raises(DeployError, match="leaves the repository"):
+        relative_directory("/../etc")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:secret@example.com/x.git", "https://example.com/x.git"),
+        ("https://example.com/a@b", "https://example.com/a@b"),
+        ("git@example.com:x/y", "git@example.com:x/y"),
+        ("/plain/path", "/plain/path"),
+    ],
+)
+def test_passwords_are_never_shown(url, shown):
+    assert display_url(url) == shown
