@@ -1,0 +1,217 @@
+"""ProcessCompute: builds and instances as plain processes of this machine, nothing but Python or Node.js needed."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from engine.compute.base import BuildJob, Emit, InstanceSpec, Started
+from engine.compute.process.build import Build, end_unfinished, runtime_line
+from engine.compute.process.choose import Interpreter, choose_interpreter
+from engine.compute.process.failures import disk_failure
+from engine.compute.process.files import delete_tree, in_thread
+from engine.compute.process.instance import instance_mark, start_instance, started
+from engine.compute.process.interpreters import found_interpreters
+from engine.compute.process.layout import read_artifact
+from engine.compute.process.port import PortPool
+from engine.compute.process.record import InstanceFolder, InstanceRecord
+from engine.compute.process.sampler import Sampler
+from engine.compute.process.tree import Identity, end_tree, find_members, is_alive, reap
+from engine.model.clock import Clock
+from engine.model.errors import FailureKind
+from engine.model.home import Home
+from engine.model.instance import Address, Exit, Instance, ProcessHandle
+from engine.model.metric import InstanceSample
+from engine.model.version import Artifact
+
+_POLL_S = 0.2  # only where the kernel has no pidfd
+
+
+class ProcessCompute:
+    """The compute of a machine without Docker. `environ` stands for the user's environment."""
+
+    name = "process"
+
+    def __init__(self, home: Home, clock: Clock, environ: Mapping[str, str] | None = None) -> None:
+        self._home = home
+        self._clock = clock
+        self._environ = os.environ if environ is None else environ
+        self._ports = PortPool()
+        self._records: dict[str, InstanceRecord] = {}
+        self._building: set[Path] = set()
+        self._stopping: set[str] = set()
+        self._starting: dict[str, asyncio.Lock] = {}
+        self._sampler = Sampler(self._record)
+
+    def found_interpreters(self) -> tuple[Interpreter, ...]:
+        """Every Python and Node.js that can serve, as `homerun doctor` shows them. Blocks, briefly."""
+        return found_interpreters(self._home.cache / "interpreters.json", self._environ)
+
+    async def build(self, job: BuildJob, emit: Emit) -> Artifact:
+        found = await asyncio.to_thread(self.found_interpreters)
+        choice = choose_interpreter(job.plan.runtime, found, strict=job.plan.strict)
+        emit(runtime_line(choice))
+        if choice.notice:
+            emit(f"[AppRunner] {choice.notice}")
+        self._building.add(job.target)
+        try:
+            build = Build(job, choice, emit, cache=self._home.cache, clock=self._clock, environ=self._environ)
+            return await build.run()
+        finally:
+            self._building.discard(job.target)
+
+    async def start(self, spec: InstanceSpec) -> Started:
+        lock = self._starting.setdefault(spec.instance_id, asyncio.Lock())
+        async with lock:
+            if not self._records:
+                await asyncio.to_thread(self._read_all_records)
+            record = await start_instance(
+                spec,
+                self._folder(spec.instance_id),
+                cache=self._home.cache,
+                ports=self._ports,
+                ports_in_use={record.address.port for record in self._records.values()},
+                clock=self._clock,
+                environ=self._environ,
+            )
+            self._records[spec.instance_id] = record
+        return started(record)
+
+    async def wait(self, instance: Instance) -> Exit:
+        process = self._process(instance)
+        if process:
+            await self._ended(process)
+        if instance.id not in self._stopping:
+            # What outlives its main process would be gone in a container, too.
+            await end_tree(process, instance_mark(instance.id), grace_s=0, clock=self._clock)
+        return await self._exit(instance.id, killed=False)
+
+    async def stop(self, instance: Instance, grace_s: float) -> Exit:
+        folder = self._folder(instance.id)
+        process = self._process(instance)
+        running = process is not None and is_alive(process)
+        self._stopping.add(instance.id)
+        try:
+            if running:
+                with contextlib.suppress(OSError):  # a full disk does not keep an instance alive
+                    await asyncio.to_thread(folder.stopping.touch)
+            await end_tree(process, instance_mark(instance.id), grace_s=grace_s, clock=self._clock)
+            if process:
+                reap(process.pid)
+        finally:
+            self._stopping.discard(instance.id)
+        end = await self._exit(instance.id, killed=running)
+        return msgspec.structs.replace(end, expected=True) if running else end
+
+    def is_running(self, instance: Instance) -> bool:
+        process = self._process(instance)
+        return process is not None and is_alive(process)
+
+    def listening_ports(self, instance: Instance) -> tuple[Address, ...]:
+        process = self._process(instance)
+        found: dict[Address, None] = {}
+        for pid in find_members(process, instance_mark(instance.id)):
+            with contextlib.suppress(psutil.Error):
+                for connection in psutil.Process(pid).net_connections(kind="tcp"):
+                    if connection.status == psutil.CONN_LISTEN:
+                        found[Address(host=connection.laddr.ip, port=connection.laddr.port)] = None
+        return tuple(sorted(found, key=lambda address: (address.port, address.host)))
+
+    def sample(self, instances: Collection[Instance], now: float) -> tuple[InstanceSample, ...]:
+        return self._sampler.sample(instances, now)
+
+    def output(self, instance_id: str) -> Path:
+        return self._home.instance_output(instance_id)
+
+    async def remove(self, instance_id: str) -> None:
+        record = await asyncio.to_thread(self._record, instance_id)
+        await end_tree(record.process if record else None, instance_mark(instance_id), grace_s=0, clock=self._clock)
+        if record and record.process:
+            reap(record.process.pid)
+        await self._delete(self._home.instance(instance_id), "delete an instance's files")
+        self._records.pop(instance_id, None)
+        self._starting.pop(instance_id, None)
+
+    async def discard(self, artifact_path: Path) -> None:
+        await self._delete(artifact_path, "delete a version's build")
+
+    async def sweep(self, keep: Collection[str]) -> None:
+        for folder in await asyncio.to_thread(_folders, self._home.instances):
+            if folder.name not in keep:
+                await self.remove(folder.name)
+        for service in await asyncio.to_thread(_folders, self._home.artifacts):
+            for target in await asyncio.to_thread(_folders, service):
+                finished = await asyncio.to_thread(read_artifact, target)
+                if finished is None and target not in self._building:
+                    await end_unfinished(target, clock=self._clock)
+
+    async def _delete(self, folder: Path, doing: str) -> None:
+        try:
+            await in_thread(delete_tree, folder)
+        except OSError as error:
+            raise disk_failure(error, doing, FailureKind.INTERNAL) from error
+
+    def _folder(self, instance_id: str) -> InstanceFolder:
+        return InstanceFolder(root=self._home.instance(instance_id))
+
+    def _record(self, instance_id: str) -> InstanceRecord | None:
+        if record := self._records.get(instance_id):
+            return record
+        record = self._folder(instance_id).read_record()
+        if record and record.process:
+            self._records[instance_id] = record
+        return record
+
+    def _read_all_records(self) -> None:
+        for folder in _folders(self._home.instances):
+            self._record(folder.name)
+
+    def _process(self, instance: Instance) -> Identity | None:
+        """The supervisor's process; None when it was never started or the record is gone."""
+        record = self._record(instance.id)
+        if record is None or record.process is None:
+            return None
+        handle = instance.handle
+        if isinstance(handle, ProcessHandle) and handle.pid != record.process.pid:
+            return None
+        return record.process
+
+    async def _ended(self, process: Identity) -> None:
+        """Return when the process has ended, whoever started it."""
+        if sys.platform != "linux":
+            while is_alive(process):
+                await self._clock.sleep(_POLL_S)
+            reap(process.pid)
+            return
+        try:
+            descriptor = os.pidfd_open(process.pid)
+        except OSError:  # gone, or an old kernel
+            while is_alive(process):
+                await self._clock.sleep(_POLL_S)
+            reap(process.pid)
+            return
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(descriptor, ended.set)
+        try:
+            if is_alive(process):  # else the pid is somebody else's by now
+                await ended.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        reap(process.pid)
+
+    async def _exit(self, instance_id: str, *, killed: bool) -> Exit:
+        return await asyncio.to_thread(self._folder(instance_id).read_exit, killed=killed, now=self._clock.now())
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        return sorted(path for path in parent.iterdir() if path.is_dir())
+    except OSError:
+        return []

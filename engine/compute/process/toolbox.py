@@ -1,0 +1,74 @@
+"""Stand-ins, first on PATH in a build, for what cannot work on the user's own machine: system package managers.
+
+They succeed with a line in the deployment log that names what was not installed. `sudo` executes its arguments, and
+`pip install --user`, which a virtual environment refuses, installs where PYTHONUSERBASE or the environment says.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+PACKAGE_MANAGERS = ("yum", "dnf", "microdnf", "apt-get", "apt", "apk", "amazon-linux-extras")
+
+_PACKAGES = """#!/bin/sh
+name=${0##*/}
+verb=
+packages=
+for argument; do
+  case $argument in
+    -*) ;;
+    *) if [ -z "$verb" ]; then verb=$argument; else packages="$packages $argument"; fi ;;
+  esac
+done
+case $verb in
+  install|add|localinstall|groupinstall|reinstall)
+    echo "[AppRunner] Warning: '$name' cannot install system packages here. Not installed:${packages:- -}." \\
+      "If the application needs them, install them on your machine yourself." ;;
+  *) echo "[AppRunner] Warning: '$name $verb' does nothing here." ;;
+esac
+exit 0
+"""
+
+_SUDO = """#!/bin/sh
+while [ $# -gt 0 ]; do
+  case $1 in
+    -u|-g|-h|-p|-C|-D|-R|-T|-U) shift; [ $# -gt 0 ] && shift ;;
+    --) shift; break ;;
+    -*) shift ;;
+    *) break ;;
+  esac
+done
+[ $# -gt 0 ] || exit 0
+exec env "$@"
+"""
+
+_PIP = """#!/bin/sh
+user=
+for argument; do
+  shift
+  if [ "$argument" = --user ]; then user=1; else set -- "$@" "$argument"; fi
+done
+if [ -n "$user" ]; then
+  echo "[AppRunner] 'pip install --user' installs into ${PYTHONUSERBASE:-the version's own environment}."
+  [ -n "$PYTHONUSERBASE" ] && exec python -m pip "$@" --prefix "$PYTHONUSERBASE" --no-warn-script-location
+fi
+exec python -m pip "$@"
+"""
+
+_TOOLS = {**dict.fromkeys(PACKAGE_MANAGERS, _PACKAGES), "sudo": _SUDO}
+_PIP_TOOLS = dict.fromkeys(("pip", "pip3"), _PIP)
+
+
+def ensure_toolbox(cache: Path, *, with_pip: bool) -> Path:
+    """The folder of stand-ins under `cache`, made if it is not there. Blocks; raises OSError."""
+    tools = {**_TOOLS, **_PIP_TOOLS} if with_pip else _TOOLS
+    digest = hashlib.sha256(repr(sorted(tools.items())).encode()).hexdigest()[:12]
+    folder = cache / f"toolbox-{digest}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, text in tools.items():
+        if not (folder / name).exists():
+            part = folder / f".{name}.{os.getpid()}"
+            part.write_text(text, encoding="ascii")
+            part.chmod(0o700)
+            part.replace(folder / name)
+    return folder

@@ -1,0 +1,355 @@
+"""Builds with real commands: order, environment, output, failures, what reaches the artifact."""
+# ruff: noqa: PLR0917 - fixtures are asked for by name
+
+import asyncio
+import os
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.compute.process import ProcessCompute
+from engine.compute.process.environment import BUILD_MARK
+from engine.model.clock import SystemClock
+from engine.model.errors import DeployError, FailureKind
+from engine.model.plan import BuildGeneration
+
+
+def lines(log, prefix):
+    return [line.removeprefix(prefix) for line in log if line.startswith(prefix)]
+
+
+async def test_the_source_becomes_the_artifact(build, plan_of):
+    """`app/` and `venv/`, for the owner only; the source is moved in."""
+    artifact = await build(plan_of("touch made-by-build"), app__py="print('hi')")
+    root = Path(artifact.path)
+
+    assert {path.name for path in (root / "app").iterdir()} == {"app.py", "made-by-build"}
+    assert stat.S_IMODE(root.stat().st_mode) == 0o700
+    assert list(build.folder.glob("source-*")) == []
+    assert artifact.bin_dirs[0] == f"{root}/venv/bin"
+    assert artifact.runtime.version in build.log[0]
+    assert len(artifact.dependency_key) == 64
+    assert not (root / "build.json").exists()
+
+
+async def test_phases_run_in_app_runners_order_with_their_prefixes(build, plan_of):
+    """The revised build's log has PreBuild, Build, PreRun, PostBuild."""
+    plan = plan_of(
+        "echo two; echo oops >&2", pre_build=("echo one",), pre_run=("echo three",), post_build=("echo four",)
+    )
+    await build(plan)
+
+    phases = [line for line in build.log if not line.startswith("[AppRunner]")]
+    assert phases == [
+        "[PreBuild] $ echo one",
+        "[PreBuild] one",
+        "[Build] $ echo two; echo oops >&2",
+        "[Build] two",
+        "[Build] oops",
+        "[PreRun] $ echo three",
+        "[PreRun] three",
+        "[PostBuild] $ echo four",
+        "[PostBuild] four",
+    ]
+
+
+async def test_output_streams_while_the_command_runs(compute, build, plan_of, tmp_path):
+    """A line is seen before its command has ended: the command waits until the test has seen it."""
+    gate = tmp_path / "gate"
+    plan = plan_of(f"echo ready; while [ ! -e {gate} ]; do sleep 0.02; done; echo gone")
+    building = asyncio.create_task(compute.build(build.job(plan, {}), build.log.append))
+    async with asyncio.timeout(10):
+        while "[Build] ready" not in build.log:
+            await asyncio.sleep(0.01)
+    assert "[Build] gone" not in build.log
+
+    gate.touch()
+    await building
+    assert build.log[-1] == "[Build] gone"
+
+
+async def test_commands_start_in_the_source_directory_each_in_a_shell_of_its_own(build, plan_of):
+    artifact = await build(plan_of("cd /; A=1", "pwd; echo [$A]", source_directory="server"), readme="x")
+
+    assert lines(build.log, "[Build] ")[-2:] == [f"{artifact.path}/app/server", "[]"]
+
+
+async def test_commands_see_the_plans_variables_and_no_credentials(build, plan_of):
+    await build(plan_of("env", build_env={"GREETING": "hello"}))
+    seen = lines(build.log, "[Build] ")
+
+    assert "GREETING=hello" in seen
+    assert not any("never to be seen" in line for line in seen)
+
+
+async def test_python_and_pip_have_every_name_people_use(build, plan_of):
+    """python, python3, python3.x, pip, pip3 are the version's own."""
+    names = ("python", "python3", f"python{'.'.join(map(str, os.sys.version_info[:2]))}")
+    report = "import sys; print(sys.prefix)"
+    artifact = await build(plan_of(*(f"{name} -c '{report}'" for name in names), "pip --version", "command -v pip3"))
+    seen = [line for line in lines(build.log, "[Build] ") if not line.startswith("$")]
+
+    assert seen[:3] == [f"{artifact.path}/venv"] * 3
+    assert f"{artifact.path}/venv/lib" in seen[3]
+    assert "/toolbox-" in seen[4]
+
+
+async def test_bash_is_the_shell_of_build_lines(build, plan_of):
+    """As in App Runner's images."""
+    await build(plan_of("[[ -n $BASH_VERSION ]] && echo bash"))
+
+    assert build.log[-1] == "[Build] bash"
+
+
+async def test_system_packages_are_answered_with_a_visible_warning(build, plan_of):
+    await build(plan_of("yum install -y gcc && sudo apt-get install -y jq"))
+
+    warnings = [line for line in build.log if line.startswith("[Build] [AppRunner] Warning")]
+    assert [("gcc" in one, "jq" in one) for one in warnings] == [(True, False), (False, True)]
+
+
+async def test_paths_into_app_are_relocated_and_it_is_said(build, plan_of):
+    artifact = await build(plan_of("touch /app/here; echo $TARGET", build_env={"TARGET": "/app/there"}))
+
+    assert (Path(artifact.path) / "app/here").exists()
+    assert build.log[-1] == f"[Build] {artifact.path}/app/there"
+    assert any("'/app' stands for" in line for line in build.log)
+
+
+async def test_a_failing_command_says_which_and_shows_its_last_lines(build, plan_of):
+    """What failed, how, and the evidence; nothing is left on disk."""
+    plan = plan_of("seq 1 50; echo 'no such thing' >&2; exit 3", "touch never")
+    with pytest.raises(DeployError) as caught:
+        await build(plan)
+
+    failure = caught.value.failure
+    assert failure.kind is FailureKind.BUILD
+    assert failure.message.startswith("Failed to execute 'build' command: `seq 1 50;")
+    assert failure.exit_code == 3
+    assert failure.evidence == (*(str(n) for n in range(32, 51)), "no such thing")
+    assert not build.target.exists()
+
+
+async def test_an_unknown_command_gets_a_hint(build, plan_of):
+    with pytest.raises(DeployError) as caught:
+        await build(plan_of("no-such-program --version"))
+
+    assert caught.value.failure.exit_code == 127
+    assert "'no-such-program'" in caught.value.failure.hint
+
+
+async def test_a_missing_source_directory_is_named(compute, build, plan_of):
+    job = build.job(plan_of(source_directory="server"), {})
+    (job.source / "server").rmdir()
+    with pytest.raises(DeployError, match="no folder 'server'"):
+        await compute.build(job, build.log.append)
+
+
+async def test_what_post_build_writes_never_reaches_the_artifact(build, plan_of):
+    """It sees what the build made, and works on a copy."""
+    plan = plan_of(
+        "echo built > made.txt",
+        pre_run=("touch ready",),
+        post_build=("cat made.txt; ls; echo spoiled > made.txt; touch /app/other $VIRTUAL_ENV/extra",),
+    )
+    artifact = await build(plan)
+    root = Path(artifact.path)
+
+    assert lines(build.log, "[PostBuild] ")[-2:] == ["built", "made.txt"]
+    assert (root / "app/made.txt").read_text() == "built\n"
+    assert {path.name for path in (root / "app").iterdir()} == {"made.txt", "ready"}
+    assert not (root / "venv/extra").exists()
+    assert not (root / "post-build").exists()
+
+
+async def test_strict_revised_builds_lose_what_they_put_outside_the_source(build, plan_of, python_runtime):
+    """As App Runner does it: only pre-run still reaches the running environment. The original build keeps it."""
+    steps = ("touch $VIRTUAL_ENV/from-build inside",)
+    strict = await build(plan_of(*steps, pre_run=("touch $VIRTUAL_ENV/from-pre-run",), strict=True))
+    helpful = await build(plan_of(*steps))
+    original = msgspec.structs.replace(python_runtime, generation=BuildGeneration.ORIGINAL)
+    kept = await build(plan_of(*steps, runtime=original, strict=True))
+
+    assert not Path(strict.path, "venv/from-build").exists()
+    assert Path(strict.path, "venv/from-pre-run").exists()
+    assert Path(strict.path, "app/inside").exists()
+    assert Path(helpful.path, "venv/from-build").exists()
+    assert Path(kept.path, "venv/from-build").exists()
+
+
+async def test_unchanged_dependencies_are_taken_over_and_the_old_version_stays_as_it_is(build, plan_of):
+    """The new version owns its environment; nothing done to it shows in the old one."""
+    plan = plan_of("[ -e $VIRTUAL_ENV/pkg ] && echo found; echo x >> $VIRTUAL_ENV/pkg; mkdir -p node_modules/m")
+    first = await build(plan, requirements__txt="flask", app__py="1")
+    old = {path: path.stat().st_mtime_ns for path in Path(first.path, "venv").rglob("*")}
+    second = await build(plan, requirements__txt="flask", app__py="2")
+
+    assert "[Build] found" in build.log
+    assert any("taken over" in line for line in build.log)
+    assert first.dependency_key == second.dependency_key
+    pip = Path(second.path, "venv/bin/pip").read_text()
+    assert f"{second.path}/venv/bin/python3" in pip
+    assert first.path not in pip
+    assert old.keys() == set(Path(first.path, "venv").rglob("*"))
+
+
+async def test_changed_requirements_start_afresh(build, plan_of):
+    plan = plan_of("[ -e $VIRTUAL_ENV/pkg ] && echo found; touch $VIRTUAL_ENV/pkg")
+    await build(plan, requirements__txt="flask")
+    await build(plan, requirements__txt="flask==3")
+
+    assert "[Build] found" not in build.log
+
+
+async def test_a_lost_previous_version_costs_nothing_but_time(compute, build, plan_of):
+    plan = plan_of("true")
+    first = await build(plan)
+    await compute.discard(Path(first.path))
+    second = await build(plan)
+
+    assert Path(second.path, "venv/bin/python").exists()
+
+
+async def test_background_processes_end_with_their_command(build, plan_of, processes_of):
+    """As in an image build; and nobody waits for the pipe that they hold."""
+    begun = time.monotonic()
+    artifact = await build(plan_of("sleep 60 & setsid sleep 60 & echo done"))
+
+    assert time.monotonic() - begun < 10
+    assert processes_of(f"{BUILD_MARK}={Path(artifact.path).name}") == 0
+
+
+async def test_cancelling_ends_every_process_and_leaves_nothing(compute, build, plan_of, processes_of):
+    job = build.job(plan_of("sleep 60 & setsid sleep 60 & echo started; sleep 60"), {})
+    building = asyncio.create_task(compute.build(job, build.log.append))
+    async with asyncio.timeout(10):
+        while "[Build] started" not in build.log:
+            await asyncio.sleep(0.01)
+    assert processes_of(f"{BUILD_MARK}={job.version_id}") >= 3
+
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+    assert processes_of(f"{BUILD_MARK}={job.version_id}") == 0
+    assert not job.target.exists()
+
+
+async def test_a_finished_build_is_found_again(compute, build, plan_of):
+    """The engine died after the build and before it wrote that down."""
+    job = build.job(plan_of("true"), {"app.py": "1"})
+    first = await compute.build(job, build.log.append)
+
+    assert await compute.build(job, build.log.append) == first
+
+
+async def test_a_sweep_ends_builds_of_an_engine_that_died(compute, home, build, plan_of, processes_of, environ):
+    """Processes and files; the finished artifact beside it stays."""
+    finished = await build(plan_of("true"))
+    job = build.job(plan_of("sleep 60 & echo started; sleep 60"), {})
+    building = asyncio.create_task(compute.build(job, build.log.append))
+    async with asyncio.timeout(10):
+        while "[Build] started" not in build.log:
+            await asyncio.sleep(0.01)
+
+    await ProcessCompute(home, SystemClock(), environ).sweep(set())
+    assert processes_of(f"{BUILD_MARK}={job.version_id}") == 0
+    assert Path(finished.path).exists()
+    with pytest.raises(DeployError, match="killed by signal 9"):
+        await building
+    assert not job.target.exists()
+
+
+async def test_files_that_nobody_may_write_are_deleted_all_the_same(compute, build, plan_of):
+    """Go's module cache and the like."""
+    artifact = await build(plan_of("mkdir -p cache/x && touch cache/x/y && chmod 0500 cache/x cache"))
+    await compute.discard(Path(artifact.path))
+
+    assert not Path(artifact.path).exists()
+    await compute.discard(Path(artifact.path))
+
+
+async def test_a_home_that_cannot_be_written_is_a_disk_failure(compute, home, build, plan_of):
+    """One sentence, no traceback."""
+    job = build.job(plan_of("true"), {})
+    home.artifacts.write_text("in the way")
+    with pytest.raises(DeployError) as caught:
+        await compute.build(job, build.log.append)
+
+    assert "Failed to build the application" in caught.value.failure.message
+    home.artifacts.unlink()
+
+
+async def test_a_node_build_has_the_chosen_node_and_a_global_prefix_of_its_own(build, plan_of, node_runtime):
+    """`npm install -g` installs into the artifact, whose bin is on PATH for what comes after."""
+    plan = plan_of(
+        "node --version; echo $npm_config_prefix",
+        "mkdir -p $npm_config_prefix/bin && ln -s $(command -v node) $npm_config_prefix/bin/globalnode",
+        "globalnode -e 'console.log(1+1)'",
+        runtime=node_runtime,
+        start=("node", "server.js"),
+    )
+    artifact = await build(plan)
+
+    assert f"[Build] {artifact.path}/npm" in build.log
+    assert build.log[-1] == "[Build] 2"
+    assert artifact.bin_dirs == (f"{artifact.path}/bin", f"{artifact.path}/npm/bin")
+    assert any("nodejs18" in line and artifact.runtime.version in line for line in build.log[:2])
+
+
+@pytest.mark.slow
+async def test_pip_installs_into_the_version_and_a_second_build_reuses_it(build, plan_of, tmp_path):
+    """A real package, an editable one too; `pip install --upgrade pip` replaces pip in the middle."""
+    setup = "from setuptools import setup\nsetup(name='hello', version='1', py_modules=['hello'])"
+    plan = plan_of(
+        "pip install -q ./lib",
+        "python -c 'import hello; print(hello.__file__)'",
+        "pip install -q -e ./edit",
+        "python -c 'import edited; print(edited.__file__)'",
+    )
+    files = {
+        "lib/setup.py": setup,
+        "lib/hello.py": "",
+        "edit/setup.py": setup.replace("hello", "edited"),
+        "edit/edited.py": "",
+    }
+    first = await build.compute.build(build.job(plan, files), build.log.append)
+    assert any(line.startswith(f"[Build] {first.path}/venv/lib") for line in build.log)
+    assert f"[Build] {first.path}/app/edit/edited.py" in build.log
+
+    build.log.clear()
+    build.previous = first
+    second = await build.compute.build(build.job(plan, files), build.log.append)
+    assert f"[Build] {second.path}/app/edit/edited.py" in build.log
+    python = f"{first.path}/venv/bin/python"
+    still = subprocess.run(
+        [python, "-c", "import edited; print(edited.__file__)"], capture_output=True, text=True, check=True
+    )
+    assert still.stdout == f"{first.path}/app/edit/edited.py\n"
+
+
+@pytest.mark.slow
+async def test_npm_installs_are_taken_over(build, plan_of, node_runtime):
+    """A second `npm install` of the same lock finds its packages; the old version keeps its own."""
+    plan = plan_of(
+        "npm install", "chmod +x tool/tool.js; npm install -g ./tool", runtime=node_runtime, start=("npm", "start")
+    )
+    files = {
+        "package.json": '{"name": "a", "version": "1.0.0", "dependencies": {"dep": "file:./dep"}}',
+        "dep/package.json": '{"name": "dep", "version": "1.0.0"}',
+        "tool/package.json": '{"name": "tool", "version": "1.0.0", "bin": {"tool": "tool.js"}}',
+        "tool/tool.js": "#!/usr/bin/env node\nconsole.log('tool runs')",
+    }
+    first = await build.compute.build(build.job(plan, files), build.log.append)
+    build.previous = first
+    second = await build.compute.build(build.job(plan, files), build.log.append)
+
+    assert any("taken over" in line for line in build.log)
+    for artifact in (first, second):
+        assert Path(artifact.path, "app/node_modules/dep/package.json").exists()
+        env = {"PATH": os.pathsep.join([*artifact.bin_dirs, os.defpath])}
+        ran = subprocess.run(["tool"], env=env, capture_output=True, text=True, check=True)
+        assert ran.stdout == "tool runs\n"
