@@ -38,7 +38,7 @@ from engine.api.attach_protocol import (
     read_frame,
     unpack,
 )
-from engine.api.http import Request, Response, text
+from engine.api.message import Request, Response, text
 from engine.model.api import EngineApi
 from engine.model.base import Wire
 from engine.model.constraints import explain

@@ -6,7 +6,7 @@ from typing import cast
 
 import msgspec
 
-from engine.api.http import Request, Response
+from engine.api.message import Request, Response
 from engine.model.actions import ACTIONS, Action
 from engine.model.api import EngineApi
 from engine.model.base import Value, Wire

@@ -12,7 +12,7 @@ from engine import __version__
 from engine.api import attach, attach_protocol, signature
 from engine.api.aws_json import SERVICE, AwsJson, Refusal
 from engine.api.credentials import Credentials
-from engine.api.http import Request, Response, text
+from engine.api.message import Request, Response, text
 from engine.model.api import EngineApi
 from engine.model.base import Value
 from engine.model.clock import Clock

@@ -14,7 +14,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from engine.api.credentials import Credentials
-from engine.api.http import Request
+from engine.api.message import Request
 from engine.model.base import Value
 
 ALGORITHM = "AWS4-HMAC-SHA256"

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.api.aws_json import AwsJson
-from engine.api.http import Request
+from engine.api.message import Request
 from engine.model.actions import ACTIONS, CreateServiceRequest, ListServicesRequest
 from engine.model.constraints import explain
 from engine.model.errors import EngineError, ErrorCode

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.api.http import HttpServer, Limits, Request, Response, text
+from engine.api.http import HttpServer
+from engine.api.message import Limits, Request, Response, text
 
 QUICK = Limits(
     body=1024, head=2048, headers=20, header_timeout_s=0.2, body_timeout_s=0.2, idle_timeout_s=0.4, linger_s=0.1

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.api.credentials import Credentials
-from engine.api.http import Request
+from engine.api.message import Request
 from engine.api.signature import Caller, SignatureError, canonical_query, verify
 
 with warnings.catch_warnings():
