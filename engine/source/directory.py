@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -75,9 +76,11 @@ class DirectorySource:
 
     def _read(self, path: str) -> bytes | None:
         place = self._inside(path)
-        if place is None or not place.is_file():
+        if place is None:
             return None
         try:
+            if not place.is_file():
+                return None
             with place.open("rb") as file:
                 content = file.read(_READ_MOST + 1)
         except FileNotFoundError:
@@ -93,21 +96,23 @@ class DirectorySource:
         if place is None:
             return ()
         try:
-            names = list_names(place)
+            return tuple(sorted(name + "/" * _is_folder(place / name) for name in list_names(place)))
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError as error:
             raise DeployError.of(FailureKind.SOURCE, f"{place} cannot be read: {error.strerror}.") from None
-        return tuple(
-            sorted(
-                name + ("/" if (place / name).is_dir() and not (place / name).is_symlink() else "") for name in names
-            )
-        )
 
     def _inside(self, path: str) -> Path | None:
         """The real place of a relative path, None when links lead out of the folder."""
         place = Path(os.path.realpath(self.root / path))
         return place if place.is_relative_to(self.root) else None
+
+
+def _is_folder(place: Path) -> bool:
+    try:
+        return stat.S_ISDIR(place.lstat().st_mode)
+    except OSError:  # gone meanwhile
+        return False
 
 
 def _identities(*folders: Path) -> frozenset[tuple[int, int]]:

@@ -93,8 +93,8 @@ def _entry(root: Path, path: str, skip: Collection[tuple[int, int]]) -> Entry | 
     except OSError:  # gone, or no longer a link
         return None
     if stat.S_ISDIR(about.st_mode):
-        # A virtual environment is known by this file, whatever its name.
-        if (about.st_dev, about.st_ino) in skip or Path(place, "pyvenv.cfg").exists():
+        # A virtual environment is known by this file, whatever its name. os.path, as it says no where Path raises.
+        if (about.st_dev, about.st_ino) in skip or os.path.exists(f"{place}/pyvenv.cfg"):  # noqa: PTH110
             return None
         kind = "folder"
     elif stat.S_ISREG(about.st_mode):

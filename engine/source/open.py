@@ -24,7 +24,10 @@ def open_source(repository_url: str, home: Home) -> Source:
     if not location.is_local:
         return GitSource(location, home)
     folder = _existing_folder(location)
-    repository = find_repository(folder)
+    try:
+        repository = find_repository(folder)
+    except OSError as error:
+        raise _unusable(location, error.strerror) from None
     if repository is None or (repository.subfolder and not is_committed(repository)):
         return DirectorySource(folder, home)
     if is_risky(repository):
@@ -49,10 +52,7 @@ def _existing_folder(location: Location) -> Path:
             hint=f"Did you mean https://{location.url}?" if is_address else "Check the path, or give a repository URL.",
         ) from None
     except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise DeployError.of(
-            FailureKind.SOURCE, f"The folder {location.url} cannot be opened: {reason}.", hint="Check the path."
-        ) from None
+        raise _unusable(location, error.strerror if isinstance(error, OSError) else str(error)) from None
     if not is_folder:
         raise DeployError.of(
             FailureKind.SOURCE,
@@ -60,3 +60,9 @@ def _existing_folder(location: Location) -> Path:
             hint="Give the folder or repository it is in.",
         )
     return folder
+
+
+def _unusable(location: Location, reason: str | None) -> DeployError:
+    return DeployError.of(
+        FailureKind.SOURCE, f"The folder {location.url} cannot be opened: {reason}.", hint="Check its permissions."
+    )

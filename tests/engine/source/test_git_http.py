@@ -1,6 +1,5 @@
 """GitSource over HTTP: credentials, errors of hosts, stalls."""
 
-import os
 import socket
 import subprocess
 import threading
