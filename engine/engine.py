@@ -54,6 +54,7 @@ from engine.model.actions import (
 )
 from engine.model.base import Wire
 from engine.model.clock import Clock, SystemClock
+from engine.model.constraints import explain
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.home import Home
 from engine.model.ids import hex_of, new_id, new_operation_id, new_subdomain, service_arn, service_id_of
@@ -556,10 +557,12 @@ def _checked(request: _RequestT) -> _RequestT:
 
     Raises EngineError (InvalidRequestException) naming the member.
     """
+    plain = msgspec.to_builtins(request)
     try:
-        return msgspec.convert(msgspec.to_builtins(request), type(request))
+        return msgspec.convert(plain, type(request))
     except msgspec.ValidationError as error:
-        raise EngineError(ErrorCode.INVALID_REQUEST, f"Invalid request: {error}.") from error
+        problem = explain(plain, type(request)) or f"Invalid request: {error}."
+        raise EngineError(ErrorCode.INVALID_REQUEST, problem) from error
 
 
 def _page(items: list[_Item], token: str | None, size: int | None) -> tuple[list[_Item], str | None]:

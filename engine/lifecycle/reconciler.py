@@ -408,6 +408,7 @@ class Reconciler:
             operation = tx.open_operation(self.service_id)
             if operation:
                 tx.put(replace(operation, updated_at=now, status=OperationStatus.ROLLBACK_IN_PROGRESS))
+                _give_version_up(tx, operation, record)
 
         operation = rooms.store.open_operation(self.service_id)
         await rooms.store.write(roll_back)
@@ -423,8 +424,10 @@ class Reconciler:
             operation = tx.open_operation(self.service_id)
             if operation and operation.type is OperationType.RESUME_SERVICE:
                 tx.put(replace(record, updated_at=now, mode=DesiredMode.PAUSED))
-            else:
-                tx.put(replace(record, updated_at=now, target_version_id=None))
+                return
+            tx.put(replace(record, updated_at=now, target_version_id=None))
+            if operation:
+                _give_version_up(tx, operation, record)
 
         await self._rooms.store.write(give_up)
 
@@ -454,6 +457,8 @@ class Reconciler:
             tx.put(operation)
             return operation
 
+        # Whoever sees the end sees nothing left of what failed or was deleted.
+        await rooms.deployer.discard_old_versions(self._record)
         operation = await rooms.store.write(finish)
         if operation is None:
             return
@@ -465,7 +470,6 @@ class Reconciler:
         # The reason that the edge gives for an empty route follows the status.
         routed = rooms.routing.routed(record.id)
         await rooms.routing.set(record, [i for i in rooms.store.instances_of(record.id) if i.id in routed])
-        await rooms.deployer.discard_old_versions(record)
 
     # What instances do by themselves.
 
@@ -609,6 +613,12 @@ class Reconciler:
     @property
     def _record(self) -> ServiceRecord:
         return self._rooms.store.services[self.service_id]
+
+
+def _give_version_up(tx: Transaction, operation: Operation, record: ServiceRecord) -> None:
+    """A version whose deployment failed is nothing to go back to, though its build may have succeeded."""
+    if operation.version_id and operation.version_id != record.serving_version_id:
+        tx.put(replace(tx.version(operation.version_id), state=VersionState.FAILED))
 
 
 def _status_after(record: ServiceRecord) -> ServiceStatus:

@@ -1,6 +1,7 @@
 """Opening an SQLite file: WAL, private file modes, numbered forward-only migrations with a backup before each run."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -28,11 +29,12 @@ class StoreError(HomerunError):
 def explain(error: sqlite3.Error | OSError, path: Path) -> StoreError:
     """A storage error as one plain sentence."""
     text = str(error)
-    if isinstance(error, PermissionError) or "readonly" in text or "unable to open" in text:
+    denied = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    if denied or "readonly" in text or "unable to open" in text:
         return StoreError(
             f"Cannot write {path}: the data folder is read-only. Make it writable or choose another with --home."
         )
-    if "disk is full" in text or (isinstance(error, OSError) and error.errno == 28):
+    if "disk is full" in text or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return StoreError(f"Cannot write {path}: the disk is full. Free some space and start Homerun again.")
     if "not a database" in text or "malformed" in text:
         return StoreError(

@@ -5,6 +5,8 @@ readers look there, and a transaction is one function that runs between two stat
 """
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -91,6 +93,7 @@ class StateStore:
     def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
         self._path = path
         self._connection = connection
+        self._reserve = path.with_name(f"{path.name}.reserve")
         self._lock = asyncio.Lock()
         self._listeners: list[Callable[[Changed], None]] = []
         self.services: dict[str, ServiceRecord] = {}
@@ -107,6 +110,7 @@ class StateStore:
         """Migrate and load. Raises StoreError."""
         connection = await open_database(path, MIGRATIONS)
         store = cls(path, connection)
+        await asyncio.to_thread(_keep, store._reserve)
         try:
             queries: tuple[tuple[type[Row], str], ...] = (
                 (ServiceRecord, "SELECT * FROM services"),
@@ -194,22 +198,31 @@ class StateStore:
             if not transaction.puts and not transaction.removed:
                 return result
             try:
-                await self._connection.execute("BEGIN IMMEDIATE")
+                await self._commit_to_file(transaction)
+            except sqlite3.Error as error:
+                if "disk is full" not in str(error) or not await asyncio.to_thread(_release, self._reserve):
+                    raise explain(error, self._path) from error
                 try:
-                    for row in transaction.puts.values():
-                        await self._put(row)
-                    for kind, row_id in transaction.removed:
-                        await self._connection.execute(f"DELETE FROM {_TABLES[kind]} WHERE id = ?", (row_id,))  # noqa: S608 - our own table names
-                    await self._connection.execute("COMMIT")
-                except BaseException:
-                    await self._connection.execute("ROLLBACK")
-                    raise
-            except (sqlite3.Error, OSError) as error:
-                raise explain(error, self._path) from error
+                    await self._commit_to_file(transaction)
+                except sqlite3.Error as again:
+                    raise explain(again, self._path) from again
             changed = self._commit_to_memory(transaction)
         for listener in self._listeners:
             listener(changed)
         return result
+
+    async def _commit_to_file(self, transaction: Transaction) -> None:
+        await self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            for row in transaction.puts.values():
+                await self._put(row)
+            for kind, row_id in transaction.removed:
+                await self._connection.execute(f"DELETE FROM {_TABLES[kind]} WHERE id = ?", (row_id,))  # noqa: S608 - our own table names
+            await self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # a full disk has rolled it back already
+                await self._connection.execute("ROLLBACK")
+            raise
 
     def _commit_to_memory(self, transaction: Transaction) -> Changed:
         services: set[str] = set()
@@ -292,6 +305,27 @@ class StateStore:
         return [_row(kind, dict(zip(names, row, strict=True))) for row in rows]
 
 
+def _keep(reserve: Path) -> None:
+    """Set room aside for the moment when the disk is full and the reason must still be written down. Blocking."""
+    with contextlib.suppress(OSError):
+        if not reserve.exists():
+            descriptor = os.open(reserve, os.O_CREAT | os.O_WRONLY, 0o600)
+            try:
+                os.write(descriptor, b"\0" * _RESERVE_BYTES)
+            finally:
+                os.close(descriptor)
+
+
+def _release(reserve: Path) -> bool:
+    """Give the room back; False when it is used up already. The next start sets it aside again. Blocking."""
+    try:
+        reserve.unlink()
+    except OSError:
+        return False
+    return True
+
+
+_RESERVE_BYTES = 1_000_000
 _TABLES: dict[type[Row], str] = {
     ServiceRecord: "services",
     Version: "versions",

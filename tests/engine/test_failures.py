@@ -204,7 +204,7 @@ class TestFullDisk:
     def home(self, tmp_path, interpreter_cache):
         path = tmp_path / "small"
         path.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", path], check=False)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", path], check=False)
         if mounted.returncode:
             pytest.skip("tmpfs cannot be mounted here")
         try:
@@ -216,7 +216,7 @@ class TestFullDisk:
             subprocess.run(["umount", "--lazy", path], check=True)
 
     async def test_a_full_disk(self, driver, repository):
-        (repository.path / "large").write_bytes(os.urandom(30_000_000))
+        (repository.path / "large").write_bytes(os.urandom(70_000_000))
         repository.service()
         failure = await failed(driver, await driver.create(repository.path), FailureKind.DISK)
 
@@ -225,7 +225,7 @@ class TestFullDisk:
         repository.git("checkout", "--quiet", "--orphan", "small")
         repository.service("after")
         service = await driver.settled(await driver.create(repository.path, "second-service", branch="small"))
-        assert service.status is ServiceStatus.RUNNING
+        assert service.status is ServiceStatus.RUNNING, await driver.failure(service)
 
 
 async def test_a_read_only_home(tmp_path, engine_settings):
