@@ -1,1 +1,5 @@
-"""Logs and metrics: collect, store, query, subscribe."""
+"""Telemetry: logs, metrics and samples; collect, store, query, subscribe."""
+
+from engine.telemetry.telemetry import Telemetry
+
+__all__ = ["Telemetry"]
