@@ -4,11 +4,14 @@
 """
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.compute.process.choose import Interpreter, parse_version
@@ -39,8 +42,9 @@ def make_venv(cache: Path, interpreter: Interpreter, target: Path, *, also_named
     an interpreter about 250 ms. Raises DeployError of kind RUNTIME, or OSError.
     """
     template = template_folder(cache, interpreter)
-    if not (template / _COMPLETE).exists():
-        _make_template(template, interpreter)
+    with _held(template.with_name(f"{template.name}.lock")):
+        if not (template / _COMPLETE).exists():
+            _make_template(template, interpreter)
     clone_tree(template / "venv", target, share=True)
     if also_named and not (target / "bin" / also_named).exists():
         (target / "bin" / also_named).symlink_to("python3")
@@ -71,6 +75,18 @@ async def compile_template(cache: Path, interpreter: Interpreter) -> None:
             process.kill()
         await process.wait()
         raise
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[None]:
+    """Two builds that need the same template first must not make it at the same time. Blocks."""
+    lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _make_template(template: Path, interpreter: Interpreter) -> None:
