@@ -4,7 +4,7 @@ import posixpath
 import re
 
 from engine.build.command import without_sudo
-from engine.build.shell_text import UnclosedQuoteError, mask, simple_commands
+from engine.build.shell_text import COMMENT, UnclosedQuoteError, mask, simple_commands
 
 _CD = re.compile(r"cd\s+(?:--\s+)?([A-Za-z0-9_./@+-]+)/?\s*;?")
 _EXPORT = re.compile(r"export\s+[A-Za-z_][A-Za-z0-9_]*=\S*\s*;?")
@@ -15,7 +15,7 @@ _INSTALL = re.compile(
 )
 _COMPARE = r"(?:[<>]=?|[=!~]=)[0-9][A-Za-z0-9.*+!-]*"
 _REQUIREMENT = re.compile(rf"(?!\d+[<>])[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._-]*\])?{_COMPARE}(?:,{_COMPARE})*")
-_ONLY_AND = re.compile(r"[;|\n#]|(?<!&)&(?!&)|\|\|")
+_ONLY_AND = re.compile(rf"[;|\n{COMMENT}]|(?<!&)&(?!&)|\|\|")
 
 
 def build_lines(commands: tuple[str, ...], key: str, strict: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:

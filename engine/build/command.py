@@ -8,18 +8,26 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from engine.build.shell_text import OPERATOR, UnclosedQuoteError, mask, simple_commands
+from engine.build.shell_text import (
+    COMMENT,
+    OPERATOR,
+    UnclosedQuoteError,
+    ends_open,
+    logical_lines,
+    mask,
+    quoting,
+    simple_commands,
+)
 from engine.model.errors import DeployError, FailureKind
 from engine.model.plan import StartCommand
 
 MAX_COMMAND = 32_768
 """Characters; a shell takes no much longer text as one argument."""
 
-_BACKSLASH = "\\"
 _BUILTINS = frozenset(
     {"cd", "export", "source", ".", "exec", "set", "unset", "ulimit", "umask", "eval", "trap", "wait"}
 )
-_EXPANSION = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[({0-9@*#?!$-])|`")
+_EXPANSION = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z0-9_]*\}?|[(0-9@*#?!$-])|`")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _CALL = re.compile(r"[\w.:/-]+\([\w,=.]*\)")
 """A factory as servers take it, `app:create_app()`: a subshell to a shell, an argument to everyone else."""
@@ -31,7 +39,7 @@ def start_problem(text: str, strict: bool) -> str:
     """Why a text cannot be a start command, as the end of a sentence; "" when it can."""
     if "\x00" in text:
         return "it holds a NUL character"
-    if not text.strip().strip("\\"):
+    if not (text.strip() if strict else _one_line(text)):
         return "it is empty"
     if len(text) > MAX_COMMAND:
         return f"it is longer than {MAX_COMMAND:,} characters"
@@ -72,10 +80,9 @@ def start_command(text: str, strict: bool) -> tuple[StartCommand, tuple[str, ...
                 f"The start command works as written. App Runner itself splits it at its blanks, so {argv[0]} -c would"
                 " get the first word only."
             )
-        if argv:
-            return StartCommand(text=line, argv=argv, shell=False), tuple(notices)
+        return StartCommand(text=line, argv=argv, shell=False), tuple(notices)
     notices.append(
-        f"The start command is run by a shell because of {', '.join(reasons) or 'its comment'}. App Runner itself uses"
+        f"The start command is run by a shell because of {', '.join(reasons)}. App Runner itself uses"
         " no shell and passes such signs to the program as they are."
     )
     return StartCommand(text=_for_shell(line), argv=(), shell=True), tuple(notices)  # noqa: S604 - a value, no call
@@ -108,18 +115,16 @@ def relocate_app(text: str, app: str) -> str:
 def relocate_command(text: str, app: str) -> str:
     """`relocate_app` for shell text: the folder is quoted as the place where it lands needs it."""
     try:
-        masked = mask(text)
+        quotes = quoting(text)
     except UnclosedQuoteError:
         return relocate_app(text, app)
     folder = app.rstrip("/") or "/"
-    out: list[str] = []
-    done = 0
-    for match in _APP.finditer(text):
-        out.append(text[done : match.start()])
-        quoted = masked[match.start()] != "/"
-        out.append(folder if quoted else re.sub(r"([^\w@%+=:,./-])", r"\\\1", folder, flags=re.ASCII))
-        done = match.end()
-    return "".join((*out, text[done:]))
+    spelt = {
+        " ": re.sub(r"([^\w@%+=:,./-])", r"\\\1", folder, flags=re.ASCII),
+        '"': re.sub(r'([\\"$`])', r"\\\1", folder),
+        "'": folder.replace("'", "'\\''"),
+    }
+    return _APP.sub(lambda match: spelt[quotes[match.start()]], text)
 
 
 def relocate_env(env: Mapping[str, str], app: str) -> dict[str, str]:
@@ -136,15 +141,15 @@ _URL_NAME = re.compile(
 def _one_line(text: str) -> str:
     """Continued lines joined: those after a backslash, and those that begin with an option."""
     joined: list[str] = []
-    continued = False
-    for line in text.strip().splitlines():
-        stripped = line.strip()
-        if joined and (continued or stripped.startswith("-")):
-            joined[-1] = f"{joined[-1]} {stripped.removesuffix(_BACKSLASH).rstrip()}".rstrip()
+    for line in logical_lines(text):
+        if joined and line.startswith("-"):
+            joined[-1] = f"{joined[-1]} {line}"
         else:
-            joined.append(stripped.removesuffix(_BACKSLASH).rstrip())
-        continued = stripped.endswith(_BACKSLASH)
-    return "\n".join(line for line in joined if line)
+            joined.append(line)
+    whole = "\n".join(joined)
+    while ends_open(whole):  # continued by nothing
+        whole = whole[:-1].rstrip()
+    return whole
 
 
 def _shell_reasons(line: str) -> list[str]:
@@ -162,16 +167,17 @@ def _shell_reasons(line: str) -> list[str]:
         if leading and sign[0] in "({":
             reasons[sign[0]] = None
         leading = False
-        if expansion := _EXPANSION.search(sign):
-            reasons[expansion.group()] = None
-        if sign[0] == "#":
-            reasons["its comment"] = None
+        for dollar in re.finditer(r"[$`]", sign):
+            if expansion := _EXPANSION.match(line, word.start() + dollar.start()):
+                reasons[expansion.group()] = None
         if sign == "~" or sign.startswith("~/"):
             reasons["~"] = None
         if "://" not in sign and (operator := OPERATOR.search(sign)):
             reasons[operator.group()] = None
         if "*" in sign and len(sign) > 1 and sign[0] != "-" and ("/" in sign or "." in sign) and "://" not in sign:
             reasons[sign[:30]] = None
+    if COMMENT in masked:
+        reasons["its comment"] = None
     if "\n" in masked:
         reasons["its several lines"] = None
     return [*reasons]

@@ -14,8 +14,9 @@ MAX_DEPTH = 6
 
 _PYTHON = """pyproject.toml setup.py setup.cfg MANIFEST.in Pipfile Pipfile.lock poetry.lock poetry.toml uv.lock uv.toml
 pdm.lock pylock.toml pip.conf environment.yml .python-version runtime.txt"""
-_NODE = """package.json package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml pnpm-workspace.yaml bun.lock bun.lockb
-bunfig.toml .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .nvmrc .node-version lerna.json schema.prisma binding.gyp"""
+_NODE = """package.json package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml pnpm-workspace.yaml bun.lock
+bun.lockb bunfig.toml .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .nvmrc .node-version lerna.json schema.prisma
+binding.gyp"""
 _OTHERS = """pom.xml build.gradle build.gradle.kts settings.gradle settings.gradle.kts go.mod go.sum packages.lock.json
 Directory.Packages.props composer.json composer.lock Gemfile Gemfile.lock"""
 

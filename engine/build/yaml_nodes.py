@@ -18,6 +18,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _STANDARD_TAG = re.compile(r"\A(?:!|tag:yaml\.org,2002:(?:str|int|float|bool|null|seq|map|timestamp))\Z")
 _WRAPPED_OPTION = re.compile(r"\A\s+--?[A-Za-z][\w-]*(?:=\S+)?\s*\Z")
+_FREE_TEXT = re.compile(r"\A(\s*(?:- )?(?:command|value|value-from)\s*:\s+)([^\s\"'|>\[{&*!].*)\Z")
+_MAX_QUOTED = 8
+_MAX_MENDED = 64 * 1024
 _LIST_ITEM = re.compile(r"\A\s*- \S")
 _ONE_LINE_VALUE = re.compile(r"\A(\s*(?:- )?)([A-Za-z][\w.-]*)\s*:\s+(\S.*)\Z")
 
@@ -89,7 +92,7 @@ def read_yaml(data: bytes, *, strict: bool) -> Document:
     try:
         root = _tree(text, lines)
     except ProblemError as error:
-        mended = None if strict else (_without_tabs(text) or _unwrapped(text))
+        mended = None if strict else (_without_tabs(text) or _unwrapped(text) or _quoted_values(text))
         if mended is None:
             raise
         root, text, line, how = mended
@@ -179,6 +182,27 @@ def shape(node: Node) -> object:
             return ("items", *(shape(item) for item in node.items))
         case Fields():
             return ("fields", *((shape(key), shape(value)) for key, value in node.entries))
+
+
+def _quoted_values(text: str) -> tuple[Node, str, int, str] | None:
+    """The tree with commands and values put in quotes where a colon in them needs that: an ARN that ends in `::`."""
+    lines = [*lines_of(text)]
+    first = 0
+    for _ in range(_MAX_QUOTED if len(text) <= _MAX_MENDED else 0):
+        mended = "\n".join(lines)
+        try:
+            root = _tree(mended, tuple(lines))
+        except ProblemError as error:
+            line = error.problem.line
+            match = _FREE_TEXT.match(lines[line - 1].partition(" #")[0].rstrip()) if line else None
+            if match is None:
+                return None
+            value = match.group(2).replace("'", "''")
+            lines[line - 1] = f"{match.group(1)}'{value}'"
+            first = first or line
+        else:
+            return (root, mended, first, "the value is read as if it stood in quotes")
+    return None
 
 
 class _Open:
