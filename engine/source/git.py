@@ -1,6 +1,7 @@
 """GitSource: branches, revisions, files and clean copies of a Git repository, through the git command."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
@@ -22,6 +23,7 @@ from engine.source.staging import staged
 T = TypeVar("T")
 
 _BRANCHES_MOST = 200
+_DISK_FULL_BYTES = 1024 * 1024
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _NO_SUCH_REF = "couldn't find remote ref"
 
@@ -112,13 +114,13 @@ class GitSource:
                 return await work()
         except UnexplainedError:
             pass
+
+        async def fetched() -> T:
+            self._mirror.checked(await self._mirror.fetch(revision.id, f"refs/homerun/commits/{revision.id}"))
+            return await work()
+
         async with self._mirror.held(exclusive=True):
-            try:
-                await self._mirror.discard()
-                self._mirror.checked(await self._mirror.fetch(revision.id, f"refs/homerun/commits/{revision.id}"))
-                return await work()
-            except UnexplainedError as error:
-                raise DeployError(error.failure) from None
+            return await self._healed(fetched)
 
     async def _resolve(self, branch: str) -> Revision:
         wanted = f"refs/heads/{branch}"
@@ -168,13 +170,14 @@ class GitSource:
         """read-tree with an index of its own is `git checkout` without the hooks, HEAD and everything to undo."""
         tree, index = folder / "tree", folder / "index"
         await asyncio.to_thread(_empty, tree, index)
-        await self._mirror.git(
-            "read-tree",
-            "--reset",
-            "-u",
-            revision.id,
-            extra={"GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": str(index)},
-        )
+        variables = {"GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": str(index)}
+        try:
+            await self._mirror.git("read-tree", "--reset", "-u", revision.id, extra=variables)
+        except (DeployError, UnexplainedError):
+            # "unable to write file" is all that git says here, whatever the reason.
+            if (await asyncio.to_thread(shutil.disk_usage, folder)).free < _DISK_FULL_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+            raise
 
 
 def _empty(tree: Path, index: Path) -> None:

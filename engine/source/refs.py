@@ -55,7 +55,7 @@ def parse_listing(text: str) -> Listing:
     branches: dict[str, str] = {}
     tags: set[str] = set()
     head = head_commit = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         value, _, name = line.partition("\t")
         if name == "HEAD" and value.startswith("ref: "):
             head = value.removeprefix("ref: ").removeprefix(_HEADS)

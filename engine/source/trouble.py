@@ -41,11 +41,12 @@ _CAUSES = (
             "insufficient permission for adding an object",
             "cannot mkdir",
             "could not create (work tree|leading)",
-            "unable to create temporary file",
+            "unable to (create temporary|create|write) file",
+            "unable to write new index",
         ),
         kind=FailureKind.DISK,
         message="Homerun cannot write its copy of {place}.",
-        hint="Check that the data folder is writable.",
+        hint="Check the free space, and that the data folder is writable.",
     ),
     Cause(
         signs=(

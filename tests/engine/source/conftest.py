@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -38,17 +39,21 @@ class Repo:
         return self.git("rev-parse", "HEAD")
 
 
-@pytest.fixture(autouse=True)
-def plain_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def forget_git(patch: pytest.MonkeyPatch, user: Path) -> None:
     """No configuration of whoever runs the tests."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+        patch.delenv(name)
+    patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    patch.setenv("HOME", str(user))
     for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+        patch.setenv(f"GIT_{role}_NAME", "Ada")
+        patch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+
+
+@pytest.fixture(autouse=True)
+def plain_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    forget_git(monkeypatch, tmp_path / "user")
 
 
 @pytest.fixture
@@ -57,22 +62,51 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 512 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("needs the right to mount")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def new_repo(path: Path, files: dict[str, str] | None, *options: str) -> Repo:
+    path.mkdir(parents=True)
+    repo = Repo(path)
+    repo.git("init", "-q", "--template=", "-b", "main", *options)
+    if files is not None:
+        repo.commit(files, "first")
+    return repo
+
+
+@pytest.fixture
 def make_repo(tmp_path: Path) -> Callable[..., Repo]:
     def make(files: dict[str, str] | None = None, name: str = "repo", *options: str) -> Repo:
-        path = tmp_path / name
-        path.mkdir(parents=True)
-        repo = Repo(path)
-        repo.git("init", "-q", "-b", "main", *options)
-        if files is not None:
-            repo.commit(files, "first")
-        return repo
+        return new_repo(tmp_path / name, files, *options)
 
     return make
 
 
+@pytest.fixture(scope="session")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copied for each test, which is quicker than five git commands."""
+    folder = tmp_path_factory.mktemp("pattern")
+    with pytest.MonkeyPatch.context() as patch:
+        forget_git(patch, folder)
+        return new_repo(folder / "repo", {"app.py": "print('one')\n", "lib/tool.py": "TOOL = 1\n"}).path
+
+
 @pytest.fixture
-def repo(make_repo: Callable[..., Repo]) -> Repo:
-    return make_repo({"app.py": "print('one')\n", "lib/tool.py": "TOOL = 1\n"})
+def repo(pattern: Path, tmp_path: Path) -> Repo:
+    shutil.copytree(pattern, tmp_path / "repo")
+    return Repo(tmp_path / "repo")
 
 
 class GitServer:

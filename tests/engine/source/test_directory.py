@@ -50,7 +50,7 @@ async def test_a_plain_folder_has_one_revision_and_no_branches(folder, home):
     assert revision.id.startswith("dir-")
     assert len(revision.id) == 4 + 64
     assert revision.branch == ""
-    assert revision.at == max(place.stat().st_mtime for place in folder.rglob("*"))
+    assert revision.at == pytest.approx(max(place.stat().st_mtime for place in folder.rglob("*")))
     assert await source.branches() == ()
     assert await source.default_branch() == ""
 
@@ -272,6 +272,16 @@ async def test_a_home_that_cannot_be_written_fails_the_copy_but_not_the_fingerpr
     failure = await failure_of(source.export(revision, shut / "artifacts" / "v"))
     assert failure.kind is FailureKind.DISK
     assert failure.message.endswith("failed: Permission denied.")
+
+
+async def test_a_full_disk_is_named_and_what_was_half_written_is_gone(folder, home, small_disk):
+    (folder / "big").write_bytes(os.urandom(2_000_000))
+    failure = await failure_of(open_source(str(folder), home).export(None, small_disk / "out"))
+    assert (failure.kind, failure.message) == (
+        FailureKind.DISK,
+        f"The disk is full: writing {small_disk}/out failed.",
+    )
+    assert list(small_disk.iterdir()) == []
 
 
 async def test_too_much_is_refused_and_says_where_it_is(folder, home):

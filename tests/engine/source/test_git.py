@@ -385,6 +385,21 @@ async def test_a_home_that_cannot_be_written_is_a_disk_failure(repo, home, tmp_p
     assert failure.message.endswith("File exists.")
 
 
+async def test_a_full_disk_is_named_and_what_was_half_written_is_gone(repo, home, small_disk, tmp_path):
+    (repo.path / "big").write_bytes(os.urandom(2_000_000))
+    repo.commit({})
+    full = open_source(str(repo.path), type(home)(path=small_disk / "home"))
+    failure = await failure_of(full.resolve("main"))
+    assert (failure.kind, failure.message) == (FailureKind.DISK, f"The disk is full: {repo.path} could not be stored.")
+    source = open_source(str(repo.path), home)
+    revision = await source.resolve("main")
+    shutil.rmtree(small_disk / "home")
+    failure = await failure_of(source.export(revision, small_disk / "out"))
+    assert failure.kind is FailureKind.DISK
+    assert failure.message.startswith("The disk is full")
+    assert list(small_disk.iterdir()) == []
+
+
 async def test_git_that_is_not_installed_is_a_clear_failure(repo, home, monkeypatch, tmp_path):
     source = open_source(str(repo.path), home)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -262,3 +262,15 @@ def test_one_that_could_run_its_owner_s_commands_is_refused(repo, home, section)
     os.chown(repo.path / ".git", 4242, 4242)
     with pytest.raises(DeployError, match="belongs to another user"):
         open_source(str(repo.path), home)
+
+
+async def test_ssh_urls_deploy_with_the_user_s_own_ssh_command(repo, home, tmp_path, monkeypatch):
+    """A stand-in for ssh that runs what the far side would."""
+    stand_in = tmp_path / "far"
+    stand_in.write_text('#!/bin/sh\nfor last; do :; done\nunset GIT_CONFIG_COUNT\nexec sh -c "$last"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(stand_in))
+    monkeypatch.setenv("GIT_SSH_VARIANT", "ssh")
+    for number, url in enumerate((f"ssh://git@host.example{repo.path}", f"git@host.example:{repo.path}")):
+        await deploy(url, home, tmp_path / f"out{number}")
+        assert (tmp_path / f"out{number}" / "app.py").exists()
