@@ -19,8 +19,6 @@ _SETTINGS = {
     "fetch.recurseSubmodules": "false",
     "fetch.writeCommitGraph": "false",
     "submodule.recurse": "false",
-    # One per core; git uses them from a hundred files on.
-    "checkout.workers": "0",
 }
 _ALWAYS = {
     "LC_ALL": "C",
