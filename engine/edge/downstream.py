@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import socket
+import struct
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, cast
@@ -27,6 +29,8 @@ CLOSE_S = 30.0
 """How long a client may take to read the rest of its last answer."""
 SLICE = 64 * 1024
 """Bytes parsed at a time: bounds how many pipelined requests wait in memory."""
+
+_LINGER_ZERO = struct.pack("ii", 1, 0)
 
 _log = logging.getLogger(__name__)
 
@@ -142,6 +146,12 @@ class Downstream(asyncio.Protocol):
             if self._backlog:
                 self.loop.call_soon(self._advance)
 
+    def abort(self, *, reset: bool) -> None:
+        """Drop the connection. A client that takes its end for the end of the answer must see a reset instead."""
+        if reset:
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        self.transport.abort()
+
     def end(self, exchange: Exchange) -> None:
         """The exchange is over: the next one's turn, or the end of the connection."""
         if exchange is not self._serving:
@@ -158,7 +168,7 @@ class Downstream(asyncio.Protocol):
         else:
             self.deadline = monotonic() + HEADER_TIMEOUT_S
             self._head_timed = True
-        if self._queue or self._backlog:
+        if self._queue or self._backlog or self.flow.held(PIPELINE):
             self._advance()
 
     # What the edge does with it

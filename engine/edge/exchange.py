@@ -53,6 +53,7 @@ class Exchange:
     __slots__ = (
         "_client",
         "_connecting",
+        "_framing",
         "_parts",
         "_repeated",
         "_sent",
@@ -79,6 +80,7 @@ class Exchange:
         self._state = State.QUEUED
         self._started = 0.0
         self._status = 0
+        self._framing = Framing.NONE
         self._service: LiveService | None = None
         self._target: Target | None = None
         self._upstream: Upstream | None = None
@@ -163,6 +165,7 @@ class Exchange:
         """The response's head is there. Gives whether the client's connection stays open after it."""
         self._enter(State.RESPONDING)
         self._status = status
+        self._framing = framing
         request = self.request
         request.keep_alive = (
             request.keep_alive and request.complete and framing is not Framing.CLOSE and not self._client.edge.stopping
@@ -216,6 +219,8 @@ class Exchange:
         try:
             match = edge.router.find(request.host)
         except Refused as refused:
+            if refused.problem is not Problem.UNKNOWN_HOST:
+                self.refused = refused  # a Host that is no host name: the client is not to be trusted any further
             self._answer(refused.problem, refused.detail)
             return
         service = self._service = match.service
@@ -327,7 +332,7 @@ class Exchange:
     def _cut(self) -> None:
         """The response cannot be finished: the client must notice, so its connection goes."""
         self.request.keep_alive = False
-        self._client.transport.abort()
+        self._client.abort(reset=self._framing is Framing.CLOSE)
         self._end(status=self._status)
 
     def _end(self, *, status: int) -> None:

@@ -164,6 +164,8 @@ class Upstream(asyncio.Protocol):
             self._codings.append(value)
 
     def on_headers_complete(self) -> None:
+        if self._pending > MAX_HEAD and sum(map(len, self._lines)) > MAX_HEAD:
+            raise Refused(Problem.BAD_ANSWER)
         self._pending = 0
         exchange = self._exchange
         if exchange is None:
