@@ -23,9 +23,9 @@ from engine.compute.process.files import delete_tree, in_thread, move_tree
 from engine.compute.process.layout import ArtifactRecord, BuildRecord, Layout, read_artifact, read_build, write_record
 from engine.compute.process.relocation import Relocation
 from engine.compute.process.toolbox import ensure_toolbox
-from engine.compute.process.tree import end_tree, identify
+from engine.compute.process.tree import identify
+from engine.compute.process.trees import Trees
 from engine.compute.process.venv import compile_template, make_venv
-from engine.model.clock import Clock
 from engine.model.errors import DeployError, FailureKind
 from engine.model.plan import BuildGeneration, Phase, RuntimeFamily
 from engine.model.version import Artifact, ResolvedRuntime
@@ -37,14 +37,14 @@ class Build:
     """One build under way. `run` it once."""
 
     def __init__(
-        self, job: BuildJob, choice: Choice, emit: Emit, *, cache: Path, clock: Clock, environ: Mapping[str, str]
+        self, job: BuildJob, choice: Choice, emit: Emit, *, cache: Path, trees: Trees, environ: Mapping[str, str]
     ) -> None:
         self._job = job
         self._plan = job.plan
         self._interpreter = choice.interpreter
         self._emit = emit
         self._cache = cache
-        self._clock = clock
+        self._trees = trees
         self._environ = environ
         self._layout = Layout(root=job.target, family=job.plan.runtime.family)
 
@@ -62,7 +62,7 @@ class Build:
             raise
 
     async def _run(self) -> Artifact:
-        await end_unfinished(self._job.target, clock=self._clock)
+        await end_unfinished(self._job.target, self._trees)
         await in_thread(self._move_in)
         key = await in_thread(dependency_key_of, self._plan, self._layout.app, self._interpreter.version)
         await in_thread(self._prepare, key)
@@ -206,17 +206,17 @@ class Build:
 
     async def _end_processes(self) -> None:
         """Daemons that build commands left behind."""
-        await end_tree(None, f"{BUILD_MARK}={self._job.version_id}", grace_s=0, clock=self._clock)
+        await self._trees.end(None, f"{BUILD_MARK}={self._job.version_id}", grace_s=0)
 
     async def _clean_up(self) -> None:
         with contextlib.suppress(OSError):
             await in_thread(delete_tree, self._job.target)
 
 
-async def end_unfinished(target: Path, *, clock: Clock) -> None:
+async def end_unfinished(target: Path, trees: Trees) -> None:
     """End and delete what a build that never finished left at `target`. Raises OSError."""
     if record := await in_thread(read_build, target):
-        await end_tree(record.command, f"{BUILD_MARK}={record.version_id}", grace_s=0, clock=clock)
+        await trees.end(record.command, f"{BUILD_MARK}={record.version_id}", grace_s=0)
     await in_thread(delete_tree, target)
 
 

@@ -12,7 +12,7 @@ import psutil
 
 from engine.compute.base import BuildJob, Emit, InstanceSpec, Started
 from engine.compute.process.build import Build, end_unfinished, runtime_line
-from engine.compute.process.choose import Interpreter, choose_interpreter
+from engine.compute.process.choose import Choice, Interpreter, choose_interpreter
 from engine.compute.process.failures import disk_failure
 from engine.compute.process.files import delete_tree, in_thread
 from engine.compute.process.instance import instance_mark, start_instance, started
@@ -21,12 +21,14 @@ from engine.compute.process.layout import read_artifact
 from engine.compute.process.port import PortPool
 from engine.compute.process.record import InstanceFolder, InstanceRecord
 from engine.compute.process.sampler import Sampler
-from engine.compute.process.tree import Identity, end_tree, find_members, is_alive, reap
+from engine.compute.process.tree import Identity, is_alive, reap
+from engine.compute.process.trees import Trees, take_scan
 from engine.model.clock import Clock
-from engine.model.errors import FailureKind
+from engine.model.errors import DeployError, FailureKind
 from engine.model.home import Home
 from engine.model.instance import Address, Exit, Instance, ProcessHandle
 from engine.model.metric import InstanceSample
+from engine.model.plan import BuildPlan
 from engine.model.version import Artifact
 
 _POLL_S = 0.2  # only where the kernel has no pidfd
@@ -41,6 +43,7 @@ class ProcessCompute:
         self._home = home
         self._clock = clock
         self._environ = os.environ if environ is None else environ
+        self._trees = Trees(clock)
         self._ports = PortPool()
         self._records: dict[str, InstanceRecord] = {}
         self._building: set[Path] = set()
@@ -53,14 +56,13 @@ class ProcessCompute:
         return found_interpreters(self._home.cache / "interpreters.json", self._environ)
 
     async def build(self, job: BuildJob, emit: Emit) -> Artifact:
-        found = await asyncio.to_thread(self.found_interpreters)
-        choice = choose_interpreter(job.plan.runtime, found, strict=job.plan.strict)
+        choice = await asyncio.to_thread(self._choose, job.plan)
         emit(runtime_line(choice))
         if choice.notice:
             emit(f"[AppRunner] {choice.notice}")
         self._building.add(job.target)
         try:
-            build = Build(job, choice, emit, cache=self._home.cache, clock=self._clock, environ=self._environ)
+            build = Build(job, choice, emit, cache=self._home.cache, trees=self._trees, environ=self._environ)
             return await build.run()
         finally:
             self._building.discard(job.target)
@@ -76,6 +78,7 @@ class ProcessCompute:
                 cache=self._home.cache,
                 ports=self._ports,
                 ports_in_use={record.address.port for record in self._records.values()},
+                trees=self._trees,
                 clock=self._clock,
                 environ=self._environ,
             )
@@ -88,7 +91,7 @@ class ProcessCompute:
             await self._ended(process)
         if instance.id not in self._stopping:
             # What outlives its main process would be gone in a container, too.
-            await end_tree(process, instance_mark(instance.id), grace_s=0, clock=self._clock)
+            await self._trees.end(process, instance_mark(instance.id), grace_s=0)
         return await self._exit(instance.id, killed=False)
 
     async def stop(self, instance: Instance, grace_s: float) -> Exit:
@@ -100,7 +103,7 @@ class ProcessCompute:
             if running:
                 with contextlib.suppress(OSError):  # a full disk does not keep an instance alive
                     await asyncio.to_thread(folder.stopping.touch)
-            await end_tree(process, instance_mark(instance.id), grace_s=grace_s, clock=self._clock)
+            await self._trees.end(process, instance_mark(instance.id), grace_s=grace_s)
             if process:
                 reap(process.pid)
         finally:
@@ -115,7 +118,7 @@ class ProcessCompute:
     def listening_ports(self, instance: Instance) -> tuple[Address, ...]:
         process = self._process(instance)
         found: dict[Address, None] = {}
-        for pid in find_members(process, instance_mark(instance.id)):
+        for pid in take_scan().members(process, instance_mark(instance.id)):
             with contextlib.suppress(psutil.Error):
                 for connection in psutil.Process(pid).net_connections(kind="tcp"):
                     if connection.status == psutil.CONN_LISTEN:
@@ -130,7 +133,7 @@ class ProcessCompute:
 
     async def remove(self, instance_id: str) -> None:
         record = await asyncio.to_thread(self._record, instance_id)
-        await end_tree(record.process if record else None, instance_mark(instance_id), grace_s=0, clock=self._clock)
+        await self._trees.end(record.process if record else None, instance_mark(instance_id), grace_s=0)
         if record and record.process:
             reap(record.process.pid)
         await self._delete(self._home.instance(instance_id), "delete an instance's files")
@@ -148,7 +151,17 @@ class ProcessCompute:
             for target in await asyncio.to_thread(_folders, service):
                 finished = await asyncio.to_thread(read_artifact, target)
                 if finished is None and target not in self._building:
-                    await end_unfinished(target, clock=self._clock)
+                    await end_unfinished(target, self._trees)
+
+    def _choose(self, plan: BuildPlan) -> Choice:
+        """First among the likely interpreters, so that a first deployment does not have to start all there are."""
+        cache, environ = self._home.cache / "interpreters.json", self._environ
+        with contextlib.suppress(DeployError):
+            likely = found_interpreters(cache, environ, likely_for=plan.runtime)
+            choice = choose_interpreter(plan.runtime, likely, strict=plan.strict)
+            if not choice.notice:
+                return choice
+        return choose_interpreter(plan.runtime, self.found_interpreters(), strict=plan.strict)
 
     async def _delete(self, folder: Path, doing: str) -> None:
         try:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from engine.model.ids import new_id
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -21,6 +23,18 @@ async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwa
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         await asyncio.gather(work, return_exceptions=True)
+        raise
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file whole or not at all, whoever else writes it at the same time. Blocks; raises OSError."""
+    part = path.with_name(f".{path.name}.{new_id()}")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+            file.write(data)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
         raise
 
 

@@ -21,7 +21,8 @@ from engine.compute.process.port import PortPool
 from engine.compute.process.record import EXIT_SIZE, InstanceFolder, InstanceRecord
 from engine.compute.process.relocation import Relocation
 from engine.compute.process.shims import ensure_shims
-from engine.compute.process.tree import end_tree, identify_child
+from engine.compute.process.tree import identify_child
+from engine.compute.process.trees import Trees
 from engine.model.clock import Clock
 from engine.model.errors import DeployError, FailureKind
 from engine.model.instance import Address
@@ -55,6 +56,7 @@ async def start_instance(
     cache: Path,
     ports: PortPool,
     ports_in_use: Collection[int],
+    trees: Trees,
     clock: Clock,
     environ: Mapping[str, str],
 ) -> InstanceRecord:
@@ -67,13 +69,14 @@ async def start_instance(
         return record
     # A start that was interrupted may have left files, and even a process that nobody wrote down.
     mark = instance_mark(spec.instance_id)
-    await end_tree(None, mark, grace_s=0, clock=clock)
+    if await asyncio.to_thread(folder.root.exists):
+        await trees.end(None, mark, grace_s=0)
     try:
         await in_thread(delete_tree, folder.root)
         port = await asyncio.to_thread(ports.take, ports_in_use)
         return await in_thread(_start, spec, folder, cache=cache, port=port, now=clock.now(), environ=environ)
     except BaseException as error:
-        await end_tree(None, mark, grace_s=0, clock=clock)
+        await trees.end(None, mark, grace_s=0)
         await in_thread(delete_tree, folder.root)
         if isinstance(error, OSError):
             raise disk_failure(error, "start the application", FailureKind.START) from error

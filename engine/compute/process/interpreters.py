@@ -9,10 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from engine.compute.process.choose import Interpreter
-from engine.model.plan import RuntimeFamily
+from engine.compute.process.choose import Interpreter, parse_version
+from engine.compute.process.files import write_whole
+from engine.model.plan import Runtime, RuntimeFamily
 
 _PYTHON_NAME = re.compile(r"python3(\.\d+)?")
+_VERSION = re.compile(r"(\d+\.\d+(?:\.\d+)?)")
 _COMMON = ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/local/bin")
 _PROBE_TIMEOUT_S = 10.0
 _PROBE = """
@@ -29,14 +31,23 @@ print(
 
 
 def found_interpreters(
-    cache: Path, environ: Mapping[str, str] | None = None, home: Path | None = None
+    cache: Path,
+    environ: Mapping[str, str] | None = None,
+    home: Path | None = None,
+    *,
+    likely_for: Runtime | None = None,
 ) -> tuple[Interpreter, ...]:
     """Every usable interpreter, in the order in which they were found: PATH, version managers, common folders.
 
-    Runs each one that is not in the file `cache` yet (about 20 ms apiece, several at a time). Blocks.
+    Runs each one that is not in the file `cache` yet (about 20 ms apiece, several at a time). `likely_for` leaves out
+    those that, by their path, will not be the runtime's. Blocks.
     """
     environ = os.environ if environ is None else environ
-    candidates = list(_candidates(environ, home or Path(environ.get("HOME") or Path.home())))
+    candidates = [
+        candidate
+        for candidate in _candidates(environ, home or Path(environ.get("HOME") or Path.home()))
+        if likely_for is None or _is_likely(*candidate, likely_for)
+    ]
     known = _read_cache(cache)
     stamps = {executable: _stamp(executable) for _, executable in candidates}
     unknown = [(family, exe) for family, exe in candidates if known.get(stamps[exe]) is None]
@@ -44,7 +55,7 @@ def found_interpreters(
         with ThreadPoolExecutor(max_workers=4) as pool:
             versions = pool.map(lambda one: _probe(*one), unknown)
             known |= {stamps[exe]: version for (_, exe), version in zip(unknown, versions, strict=True)}
-        _write_cache(cache, {stamp: known[stamp] for stamp in stamps.values()})
+        _write_cache(cache, known)
     return tuple(
         Interpreter(family=family, executable=exe, version=version)
         for family, exe in candidates
@@ -104,6 +115,16 @@ def _nodes(environ: Mapping[str, str], home: Path) -> Iterator[tuple[RuntimeFami
             yield RuntimeFamily.NODEJS, path
 
 
+def _is_likely(family: RuntimeFamily, executable: str, runtime: Runtime) -> bool:
+    """Whether the version in the path, if there is one, goes with one that the runtime wants."""
+    if family is not runtime.family:
+        return False
+    match = _VERSION.search(executable) or _VERSION.search(os.path.realpath(executable))
+    hint = parse_version(match.group(1)) if match else ()
+    wanted = map(parse_version, (*runtime.accepts, *filter(None, [runtime.locked])))
+    return any(hint[: len(version)] == version[: len(hint)] for version in wanted)
+
+
 def _path_folders(environ: Mapping[str, str]) -> list[Path]:
     return [Path(folder) for folder in environ.get("PATH", "").split(os.pathsep) if folder.startswith("/")]
 
@@ -160,8 +181,6 @@ def _read_cache(path: Path) -> dict[str, str]:
 def _write_cache(path: Path, known: Mapping[str, str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = path.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(known))
-        part.replace(path)
+        write_whole(path, msgspec.json.encode(known))
     except OSError:
         return  # a cache that cannot be kept costs a moment next time

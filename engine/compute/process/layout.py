@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.compute.process.files import write_whole
 from engine.compute.process.tree import Identity
 from engine.model.base import Value
 from engine.model.plan import RuntimeFamily
@@ -71,7 +72,4 @@ def read_build(root: Path) -> BuildRecord | None:
 
 def write_record(path: Path, record: Value) -> None:
     """Write a record whole or not at all, for the owner's eyes only. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
-    part.touch(mode=0o600)
-    part.write_bytes(msgspec.json.encode(record))
-    part.replace(path)
+    write_whole(path, msgspec.json.encode(record))

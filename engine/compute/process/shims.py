@@ -2,8 +2,9 @@
 
 import functools
 import hashlib
-import os
 from pathlib import Path
+
+from engine.compute.process.files import write_whole
 
 _SOURCE = Path(__file__).parent / "shim"
 _NAMES = ("sitecustomize.py", "homerun_shim.cjs")
@@ -20,9 +21,7 @@ def ensure_shims(cache: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, text in zip(_NAMES, texts, strict=True):
         if not (folder / name).exists():
-            part = folder / f".{name}.{os.getpid()}"
-            part.write_bytes(text)
-            part.replace(folder / name)
+            write_whole(folder / name, text)
     return folder
 
 

@@ -5,8 +5,9 @@ They succeed with a line in the deployment log that names what was not installed
 """
 
 import hashlib
-import os
 from pathlib import Path
+
+from engine.compute.process.files import write_whole
 
 PACKAGE_MANAGERS = ("yum", "dnf", "microdnf", "apt-get", "apt", "apk", "amazon-linux-extras")
 
@@ -67,8 +68,5 @@ def ensure_toolbox(cache: Path, *, with_pip: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, text in tools.items():
         if not (folder / name).exists():
-            part = folder / f".{name}.{os.getpid()}"
-            part.write_text(text, encoding="ascii")
-            part.chmod(0o700)
-            part.replace(folder / name)
+            write_whole(folder / name, text.encode(), mode=0o700)
     return folder

@@ -1,15 +1,9 @@
-"""The machine's process table: who runs, who belongs to whom, and how to end all of a tree.
-
-A process belongs to a tree when it descends from the tree's root, is in the root's session, or carries the tree's
-mark in the environment it was started with (which also finds daemons that left both).
-"""
+"""The machine's process table: who runs, who belongs to whom, what it uses."""
 # ruff: noqa: PTH123, PTH208 - read every second for every process: strings cost a third of Paths here
 
-import asyncio
 import contextlib
 import functools
 import os
-import signal
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -18,14 +12,11 @@ import msgspec
 import psutil
 
 from engine.model.base import Value
-from engine.model.clock import Clock
 
 _LINUX = sys.platform.startswith("linux")
 _PROC = "/proc"
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_POLL_S = 0.05
-_KILL_PATIENCE_S = 5.0  # a process in uninterruptible sleep cannot be ended; nobody waits for it for ever
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -112,44 +103,6 @@ def children_of(table: Table) -> dict[int, list[int]]:
     return children
 
 
-def find_members(root: Identity | None, mark: str) -> dict[int, Row]:
-    """Everything that belongs to a tree now: by root while the root is alive, and by its mark ("NAME=value")."""
-    table = read_table()
-    members: set[int] = set()
-    if root and root.boot_id == boot_id() and (row := table.get(root.pid)) and row.start == root.start:
-        members |= tree_of(root.pid, table)
-    needle = b"\0" + os.fsencode(mark) + b"\0"
-    others = (pid for pid in table if pid not in members and pid != os.getpid())
-    members |= {pid for pid in others if needle in b"\0" + _environment(pid) + b"\0"}
-    return {pid: table[pid] for pid in members}
-
-
-async def end_tree(root: Identity | None, mark: str, *, grace_s: float, clock: Clock) -> None:
-    """SIGTERM to all of a tree, SIGKILL after `grace_s` to what is left; returns when nothing is.
-
-    With no grace SIGKILL comes at once. The root dies last, so that it can write down how its child ended.
-    """
-    if grace_s > 0:
-        members = await asyncio.to_thread(find_members, root, mark)
-        _send(members, signal.SIGTERM)
-        deadline = clock.monotonic() + grace_s
-        pause = _POLL_S / 10
-        while members and clock.monotonic() < deadline:
-            await clock.sleep(pause)
-            pause = min(pause * 2, _POLL_S)
-            members = await asyncio.to_thread(find_members, root, mark)
-        if not members:
-            return
-    deadline = clock.monotonic() + _KILL_PATIENCE_S
-    root_patience = clock.monotonic() + 4 * _POLL_S
-    while members := await asyncio.to_thread(find_members, root, mark):
-        spare_root = root is not None and clock.monotonic() < root_patience
-        _send((pid for pid in members if not (spare_root and root and pid == root.pid)), signal.SIGKILL)
-        if clock.monotonic() >= deadline:
-            return
-        await clock.sleep(_POLL_S / 10)
-
-
 def memory_bytes(pids: Iterable[int]) -> int:
     """What a tree has in memory: private pages of each, and shared ones once (the largest share stands for them)."""
     private, shared = 0, 0
@@ -160,10 +113,15 @@ def memory_bytes(pids: Iterable[int]) -> int:
     return private + shared
 
 
-def _send(pids: Iterable[int], number: int) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
+def runs(row: Row) -> bool:
+    """Whether that very process still runs."""
+    now = _read_row(row.pid)
+    return now is not None and now.start == row.start
+
+
+def environment(pid: int) -> bytes:
+    """The environment that a process was started with, `NAME=value` between NULs; empty when it is another user's."""
+    return _environment(pid)
 
 
 if _LINUX:

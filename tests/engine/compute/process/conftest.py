@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,10 +13,12 @@ import pytest
 
 from engine.compute.base import BuildJob, InstanceSpec
 from engine.compute.process import ProcessCompute
-from engine.compute.process.choose import Interpreter
+from engine.compute.process.choose import choose_interpreter
+from engine.compute.process.clone import clone_tree
+from engine.compute.process.interpreters import found_interpreters
 from engine.compute.process.layout import ArtifactRecord, write_record
-from engine.compute.process.tree import find_members
-from engine.compute.process.venv import make_venv
+from engine.compute.process.trees import take_scan
+from engine.compute.process.venv import template_folder
 from engine.model.clock import SystemClock
 from engine.model.home import Home
 from engine.model.ids import new_id
@@ -25,11 +28,34 @@ from engine.model.version import Artifact, ResolvedRuntime
 
 SERVICE_ID = "5" * 32
 THIS_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+USER_PATH = f"{Path(sys.base_prefix) / 'bin'}:{os.environ['PATH']}"
+PYTHON_RUNTIME = Runtime(
+    name=f"python{THIS_PYTHON.replace('.', '')}",
+    family=RuntimeFamily.PYTHON,
+    generation=BuildGeneration.REVISED,
+    accepts=(THIS_PYTHON,),
+)
 
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    """Interpreters looked up, and a template without pip for this Python: most tests need none, and clone it faster."""
+    cache = tmp_path_factory.mktemp("cache")
+    found = found_interpreters(cache / "interpreters.json", {**os.environ, "PATH": USER_PATH})
+    chosen = choose_interpreter(PYTHON_RUNTIME, found, strict=True).interpreter
+    template = template_folder(cache, chosen)
+    template.mkdir(parents=True)
+    subprocess.run([chosen.executable, "-m", "venv", "--without-pip", template / "venv"], check=True)
+    (template / "complete").touch()
+    (template / "compiled").touch()
+    return cache
+
+
+@pytest.fixture
+def with_pip(home: Home, shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cache of its own, empty: the template is made as users get it."""
+    home.cache.unlink()
+    home.cache.mkdir()
 
 
 @pytest.fixture
@@ -48,7 +74,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "PYENV", "SSL_", "XDG_"))}
     return {
         **kept,
-        "PATH": f"{Path(sys.base_prefix) / 'bin'}:{os.environ['PATH']}",
+        "PATH": USER_PATH,
         "HOME": os.environ["HOME"],
         "LANG": "C.UTF-8",
         "AWS_SECRET_ACCESS_KEY": "never to be seen",
@@ -66,12 +92,7 @@ async def compute(home: Home, environ: dict[str, str]) -> AsyncIterator[ProcessC
 @pytest.fixture
 def python_runtime() -> Runtime:
     """The runtime that this very Python serves."""
-    return Runtime(
-        name=f"python{THIS_PYTHON.replace('.', '')}",
-        family=RuntimeFamily.PYTHON,
-        generation=BuildGeneration.REVISED,
-        accepts=(THIS_PYTHON,),
-    )
+    return PYTHON_RUNTIME
 
 
 @pytest.fixture
@@ -139,15 +160,8 @@ def build(compute: ProcessCompute, home: Home, tmp_path: Path) -> Builder:
 @pytest.fixture(scope="session")
 def some_venv(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv = tmp_path_factory.mktemp("shared") / "venv"
-    make_venv(
-        shared_cache,
-        Interpreter(
-            family=RuntimeFamily.PYTHON,
-            executable=os.path.realpath(sys.executable),
-            version=".".join(map(str, sys.version_info[:3])),
-        ),
-        venv,
-    )
+    (template,) = shared_cache.glob("venvs/*/venv")
+    clone_tree(template, venv, share=True)
     return venv
 
 
@@ -231,7 +245,7 @@ async def run(compute: ProcessCompute) -> AsyncIterator[Runner]:
 @pytest.fixture
 def processes_of() -> Callable[[str], int]:
     """How many processes belong to an instance or a build: `processes_of("HOMERUN_INSTANCE=…")`."""
-    return lambda mark: len(find_members(None, mark))
+    return lambda mark: len(take_scan().members(None, mark))
 
 
 @pytest.fixture

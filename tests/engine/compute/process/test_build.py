@@ -86,7 +86,7 @@ async def test_commands_see_the_plans_variables_and_no_credentials(build, plan_o
     assert not any("never to be seen" in line for line in seen)
 
 
-async def test_python_and_pip_have_every_name_people_use(build, plan_of):
+async def test_python_and_pip_have_every_name_people_use(with_pip, build, plan_of):
     """python, python3, python3.x, pip, pip3 are the version's own."""
     names = ("python", "python3", f"python{'.'.join(map(str, os.sys.version_info[:2]))}")
     report = "import sys; print(sys.prefix)"
@@ -183,7 +183,10 @@ async def test_strict_revised_builds_lose_what_they_put_outside_the_source(build
 
 async def test_unchanged_dependencies_are_taken_over_and_the_old_version_stays_as_it_is(build, plan_of):
     """The new version owns its environment; nothing done to it shows in the old one."""
-    plan = plan_of("[ -e $VIRTUAL_ENV/pkg ] && echo found; echo x >> $VIRTUAL_ENV/pkg; mkdir -p node_modules/m")
+    script = "printf '#!%s/bin/python\\n' $VIRTUAL_ENV > $VIRTUAL_ENV/bin/tool"
+    plan = plan_of(
+        "[ -e $VIRTUAL_ENV/pkg ] && echo found; echo x >> $VIRTUAL_ENV/pkg", f"[ -e $VIRTUAL_ENV/bin/tool ] || {script}"
+    )
     first = await build(plan, requirements__txt="flask", app__py="1")
     old = {path: path.stat().st_mtime_ns for path in Path(first.path, "venv").rglob("*")}
     second = await build(plan, requirements__txt="flask", app__py="2")
@@ -191,9 +194,9 @@ async def test_unchanged_dependencies_are_taken_over_and_the_old_version_stays_a
     assert "[Build] found" in build.log
     assert any("taken over" in line for line in build.log)
     assert first.dependency_key == second.dependency_key
-    pip = Path(second.path, "venv/bin/pip").read_text()
-    assert f"{second.path}/venv/bin/python3" in pip
-    assert first.path not in pip
+    tool = Path(second.path, "venv/bin/tool").read_text()
+    assert f"{second.path}/venv/bin/python" in tool
+    assert first.path not in tool
     assert old.keys() == set(Path(first.path, "venv").rglob("*"))
 
 
@@ -301,7 +304,7 @@ async def test_a_node_build_has_the_chosen_node_and_a_global_prefix_of_its_own(b
 
 
 @pytest.mark.slow
-async def test_pip_installs_into_the_version_and_a_second_build_reuses_it(build, plan_of, tmp_path):
+async def test_pip_installs_into_the_version_and_a_second_build_reuses_it(with_pip, build, plan_of):
     """A real package, an editable one too; `pip install --upgrade pip` replaces pip in the middle."""
     setup = "from setuptools import setup\nsetup(name='hello', version='1', py_modules=['hello'])"
     plan = plan_of(

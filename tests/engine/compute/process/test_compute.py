@@ -2,6 +2,7 @@
 # ruff: noqa: PLR0917 - fixtures are asked for by name
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from engine.compute.process import ProcessCompute
 from engine.compute.process.environment import INSTANCE_MARK
+from engine.compute.process.layout import write_record
 from engine.model.clock import SystemClock
 from engine.model.errors import DeployError, FailureKind
 from engine.model.instance import Address, ProcessHandle
@@ -323,6 +325,39 @@ async def test_a_home_that_cannot_be_written_fails_the_start(made, plan_of, run,
     with pytest.raises(DeployError, match="Failed to start the application"):
         await compute.start(run.spec(artifact, plan))
     home.instances.unlink()
+
+
+async def test_a_disk_that_fills_up_during_the_start_leaves_nothing(made, plan_of, run, compute, home, monkeypatch):
+    """The process already runs when its record cannot be written."""
+    pids = []
+
+    def full(path, record):
+        if record.process:
+            pids.append(record.process.pid)
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        write_record(path, record)
+
+    monkeypatch.setattr("engine.compute.process.instance.write_record", full)
+    plan = plan_of(start="sleep 60")
+    spec = run.spec(made(), plan)
+    with pytest.raises(DeployError, match="disk is full") as caught:
+        await compute.start(spec)
+
+    assert caught.value.failure.kind is FailureKind.DISK
+    assert not psutil.pid_exists(pids[0])
+    assert not home.instance(spec.instance_id).exists()
+
+
+async def test_the_end_is_written_down_in_place(made, plan_of, run, compute, home):
+    """A full disk has no room for a new file, but this one has its room already."""
+    plan = plan_of(start="exit 12")
+    instance = await run(made(), plan)
+    file = home.instance(instance.id) / "exit.json"
+    inode = file.stat().st_ino
+    await compute.wait(instance)
+
+    assert (file.stat().st_ino, file.stat().st_size) == (inode, 64)
+    assert file.read_text().split() == ["12"]
 
 
 async def test_listening_elsewhere_is_seen(made, plan_of, run, compute):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.compute.process.interpreters import found_interpreters
-from engine.model.plan import RuntimeFamily
+from engine.model.plan import BuildGeneration, Runtime, RuntimeFamily
 
 
 def script(path: Path, answer: str, counter: Path | None = None) -> Path:
@@ -25,9 +25,9 @@ def python(path: Path, version: str, rest: str = "final cpython False True", cou
 def find(tmp_path):
     """Versions found with a PATH of `bin` and a user's home in `tmp_path`, those of this machine left out."""
 
-    def find(family=RuntimeFamily.PYTHON, **environ: str) -> dict[str, str]:
+    def find(family=RuntimeFamily.PYTHON, likely_for=None, **environ: str) -> dict[str, str]:
         env = {"PATH": str(tmp_path / "bin"), **environ}
-        found = found_interpreters(tmp_path / "cache.json", env, tmp_path)
+        found = found_interpreters(tmp_path / "cache.json", env, tmp_path, likely_for=likely_for)
         inside = [i for i in found if i.family is family and i.executable.startswith(str(tmp_path))]
         return {i.version: str(Path(i.executable).relative_to(tmp_path)) for i in inside}
 
@@ -91,6 +91,22 @@ def test_each_is_run_once_until_it_changes(tmp_path, find):
 
     python(tmp_path / "bin/python3", "3.11.14", counter=counter)
     assert find().keys() == {"3.11.14"}
+
+
+def test_only_likely_ones_are_run_for_a_runtime(tmp_path, find):
+    """A first deployment does not start every interpreter there is."""
+    counter = tmp_path / "runs"
+    for version in ("3.8.18", "3.11.7", "3.12.1"):
+        python(tmp_path / f".pyenv/versions/{version}/bin/python3", version, counter=counter)
+    python(tmp_path / "bin/python3", "3.11.9", counter=counter)
+    runtime = Runtime(
+        name="python311", family=RuntimeFamily.PYTHON, generation=BuildGeneration.REVISED, accepts=("3.11",)
+    )
+
+    assert find(likely_for=runtime).keys() == {"3.11.7", "3.11.9"}
+    assert counter.read_text().count("run") == 2
+    assert find().keys() == {"3.8.18", "3.11.7", "3.11.9", "3.12.1"}
+    assert counter.read_text().count("run") == 4
 
 
 def test_a_cache_that_cannot_be_written_or_read_costs_nothing_but_time(tmp_path, find):

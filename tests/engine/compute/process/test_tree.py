@@ -12,8 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from engine.compute.process.tree import (
-    end_tree,
-    find_members,
     identify,
     identify_child,
     is_alive,
@@ -22,6 +20,7 @@ from engine.compute.process.tree import (
     reap,
     tree_of,
 )
+from engine.compute.process.trees import Trees, take_scan
 from engine.model.clock import SystemClock
 
 MARK = "HOMERUN_TEST_TREE"
@@ -40,7 +39,7 @@ def spawn(tmp_path):
 
     spawn.mark = f"{MARK}={mark}"
     yield spawn
-    for pid in find_members(None, spawn.mark):
+    for pid in take_scan().members(None, spawn.mark):
         os.kill(pid, signal.SIGKILL)
     for child in children:
         child.wait()
@@ -50,7 +49,7 @@ async def members(spawn, root, sleeping):
     """The members, once as many of them sleep."""
     async with asyncio.timeout(5):
         while True:
-            found = find_members(root, spawn.mark)
+            found = take_scan().members(root, spawn.mark)
             with contextlib.suppress(psutil.NoSuchProcess):
                 if sum(psutil.Process(pid).name() == "sleep" for pid in found) == sleeping:
                     return found
@@ -83,7 +82,7 @@ async def test_children_and_orphans_in_the_session_are_in_the_tree(spawn):
     tree = tree_of(child.pid, read_table())
 
     assert child.pid in tree
-    assert tree >= set(find_members(None, spawn.mark))
+    assert tree >= set(take_scan().members(None, spawn.mark))
 
 
 async def test_everything_ends_daemons_too(spawn):
@@ -92,9 +91,9 @@ async def test_everything_ends_daemons_too(spawn):
     root = identify(child.pid)
     found = await members(spawn, root, 4)
     reaping = asyncio.create_task(asyncio.to_thread(child.wait))
-    await end_tree(root, spawn.mark, grace_s=5, clock=SystemClock())
+    await Trees(SystemClock()).end(root, spawn.mark, grace_s=5)
 
-    assert find_members(root, spawn.mark) == {}
+    assert take_scan().members(root, spawn.mark) == {}
     assert not any(is_alive(identity) for pid in found if (identity := identify(pid)))
     await reaping
 
@@ -105,7 +104,7 @@ async def test_what_ignores_sigterm_is_killed_after_the_grace(spawn):
     await asyncio.sleep(0.1)
     begun = time.monotonic()
     reaping = asyncio.create_task(asyncio.to_thread(child.wait))
-    await end_tree(root, spawn.mark, grace_s=0.3, clock=SystemClock())
+    await Trees(SystemClock()).end(root, spawn.mark, grace_s=0.3)
 
     assert 0.3 <= time.monotonic() - begun < 2
     assert await reaping == -signal.SIGKILL
@@ -116,14 +115,35 @@ async def test_what_minds_sigterm_has_its_grace(spawn, tmp_path):
     child = spawn(f"trap 'sleep 0.1; touch {done}; exit 0' TERM; while :; do sleep 0.02; done")
     await asyncio.sleep(0.1)
     reaping = asyncio.create_task(asyncio.to_thread(child.wait))
-    await end_tree(identify(child.pid), spawn.mark, grace_s=5, clock=SystemClock())
+    await Trees(SystemClock()).end(identify(child.pid), spawn.mark, grace_s=5)
 
     assert done.exists()
     await reaping
 
 
 async def test_ending_nothing_is_done_at_once(spawn):
-    await end_tree(None, spawn.mark, grace_s=60, clock=SystemClock())
+    await Trees(SystemClock()).end(None, spawn.mark, grace_s=60)
+
+
+async def test_those_who_ask_together_share_one_look(spawn, monkeypatch):
+    """And nobody gets a look that began before the question."""
+    looks = []
+
+    def look():
+        looks.append(1)
+        time.sleep(0.05)
+        return take_scan()
+
+    monkeypatch.setattr("engine.compute.process.trees.take_scan", look)
+    trees = Trees(SystemClock())
+    first = asyncio.create_task(trees.members(None, spawn.mark))
+    await asyncio.sleep(0.02)
+    child = spawn("sleep 60")
+    later = await asyncio.gather(*(trees.members(None, spawn.mark) for _ in range(20)))
+
+    await first
+    assert len(looks) == 2
+    assert all(child.pid in members for members in later)
 
 
 def test_reaping_a_stranger_does_nothing():
