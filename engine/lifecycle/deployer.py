@@ -65,7 +65,7 @@ class Deployer:
         await self._step(operation, OperationStep.FETCH, note=f"{revision.branch} {revision.short} {revision.title}")
         plan = await self._plan(source, revision, repository, directory, strict=self._strict(record))
         self._journal.event(record.id, events.CONFIG_VALID)
-        for notice in plan.notices:
+        for notice in (*revision.notices, *plan.notices):
             self._journal.deployment(operation, events.PREFIX + notice)
 
         staging = self._home.staging(version.id)
@@ -115,11 +115,16 @@ class Deployer:
         return {}
 
     async def remove_everything_of(self, record: ServiceRecord) -> None:
-        """What a deleted service has on disk: its artifacts."""
+        """What a deleted service has on disk: its artifacts, and what was cached of a source that nobody else uses."""
         for version in self._store.versions_of(record.id):
             await self._compute.discard(self._home.artifact(record.id, version.id))
         folder = self._home.artifacts / record.id
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        url = _url(record)
+        others = (r for r in self._store.services.values() if r.id != record.id and r.deleted_at is None)
+        if url and url not in {_url(other) for other in others}:
+            with contextlib.suppress(DeployError):  # a source that is gone by now has nothing to forget
+                await (await asyncio.to_thread(open_source, url, self._home)).forget()
 
     async def discard_old_versions(self, record: ServiceRecord) -> None:
         """Keep the newest builds, whatever serves and whatever an instance still runs; the others lose their files."""
@@ -192,6 +197,11 @@ class Deployer:
                 tx.put(replace(current, step=step, note=note.strip() or current.note, updated_at=now))
 
         await self._store.write(change)
+
+
+def _url(record: ServiceRecord) -> str:
+    repository = record.config.source.code_repository
+    return repository.repository_url if repository else ""
 
 
 def relative_directory(source_directory: str | None) -> str:

@@ -27,7 +27,7 @@ async def inspect_source(request: InspectSourceRequest, home: Home) -> InspectSo
         answer = replace(answer, kind=source.kind, default_branch=default)
         answer = replace(answer, branches=await source.branches())
         revision = await source.resolve(request.branch or default)
-        answer = replace(answer, revision=revision)
+        answer = replace(answer, revision=revision, notices=revision.notices)
         return await _look_inside(source, revision, request, answer)
     except DeployError as error:
         return replace(answer, problem=error.failure)
@@ -50,7 +50,7 @@ async def _look_inside(
             build_commands=(*plan.pre_build, *plan.build),
             start_command=plan.start.text,
             port=plan.port,
-            notices=plan.notices,
+            notices=(*revision.notices, *plan.notices),
         )
     names = await source.names(revision, directory)
     files: dict[str, bytes] = {}

@@ -43,3 +43,7 @@ class Source(Protocol):
         would leave the copy refused. All or nothing: a failed export leaves no `target`.
         """
         ...
+
+    async def forget(self) -> None:
+        """Throw away what is cached for it; using it again fetches it again. Raises nothing."""
+        ...

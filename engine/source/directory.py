@@ -61,6 +61,9 @@ class DirectorySource:
         async with staged(target) as folder:
             await _in_thread(lambda check: self._copy(folder, check))
 
+    async def forget(self) -> None:
+        """Nothing of the folder itself is kept."""
+
     def _resolve(self, check: Check) -> Revision:
         entries = scan(self.root, skip=_identities(self._home.path), check=check)
         newest = max((entry.modified_ns for entry in entries), default=None)

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,6 +88,11 @@ class GitSource:
         async with staged(target) as folder:
             await self._reading(revision, lambda: self._check_out(revision, folder))
 
+    async def forget(self) -> None:
+        with suppress(DeployError):
+            async with self._mirror.held(exclusive=True):
+                await self._mirror.discard()
+
     async def _listing(self, *more: str) -> Listing:
         arguments = ("ls-remote", "--symref", "--", self.location.url, "HEAD", "refs/heads/*", *more)
         try:
@@ -98,6 +104,11 @@ class GitSource:
         """Do the work; when our copy may be to blame for a failure, do it once more with a new one."""
         try:
             return await work()
+        except DeployError as error:
+            if error.failure.kind is FailureKind.DISK:
+                # Half a fetch would go on filling the disk.
+                await self._mirror.discard()
+            raise
         except UnexplainedError:
             await self._mirror.discard()
         try:

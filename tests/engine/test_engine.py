@@ -94,6 +94,7 @@ async def test_from_a_repository_to_a_service_and_back_to_nothing(driver, reposi
     assert (await driver.get(service))[0] == 404
     assert not (driver.home.artifacts / service.service_id).exists()
     assert list(driver.home.instances.iterdir()) == []
+    assert list(driver.home.mirrors.glob("*.git")) == []
     listening = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(driver.home.path / "instances") not in listening
 
@@ -179,6 +180,27 @@ async def test_an_instance_that_dies_is_replaced_and_an_event_says_why(driver, r
     events = "\n".join(await driver.lines(service, LogKind.EVENTS))
     assert f"Instance {instance.id[:8]}" in events
     assert "being replaced" in events
+
+
+async def test_an_edge_that_dies_comes_back_with_its_routes(driver, repository):
+    repository.service("still here")
+    service = await driver.settled(await driver.create(repository.path))
+    edge_url = driver.engine.edge_url
+    (edge,) = [
+        process
+        for process in psutil.Process().children()
+        if "engine.edge" in process.cmdline() and str(driver.home.path) in " ".join(process.cmdline())
+    ]
+    edge.kill()
+
+    async def answers():
+        try:
+            return await driver.get(service) == (200, "still here")
+        except OSError:
+            return False
+
+    await driver.eventually(answers)
+    assert driver.engine.edge_url == edge_url
 
 
 class TestTheDoor:
