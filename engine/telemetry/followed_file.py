@@ -43,7 +43,8 @@ class FollowedFile:
     def __init__(self, instance_id: str, service_id: str, path: Path, position: int = 0) -> None:
         self.instance_id = instance_id
         self.service_id = service_id
-        self.path = path
+        self._path = path
+        self._name = str(path)
         self.position = position
         """Bytes handed to the sink so far."""
         self.stored = position
@@ -61,10 +62,12 @@ class FollowedFile:
         Raises OSError.
         """
         try:
-            state = os.stat(self.path)  # noqa: PTH116 - all that an idle file costs
+            state = os.stat(self._name)  # noqa: PTH116 - all that an idle file costs, and half of it with a Path
         except FileNotFoundError:
             return False
         size = state.st_size
+        if size == self.position == self._size:
+            return False
         if size < self.position:
             self.position = self.stored = 0  # somebody emptied it
         if size != self._size:
@@ -74,7 +77,7 @@ class FollowedFile:
         at_rest = ended or monotonic - self._grown_at >= _SILENCE_S
         if size == self.position or (self._unfinished and not at_rest):
             return False
-        with self.path.open("rb", buffering=0) as file:
+        with self._path.open("rb", buffering=0) as file:
             if size - self.position > _MAX_BEHIND:
                 self._skip(file, sink, size, now)
             at = min(now, state.st_mtime)  # what was written while nobody looked keeps its time, nearly
@@ -117,7 +120,7 @@ class FollowedFile:
         if end - self._freed < _FREE_EVERY:
             return
         try:
-            punch_hole(self.path, int(self._freed), end)
+            punch_hole(self._path, int(self._freed), end)
             self._freed = end
         except OSError:
             self._freed = math.inf  # not on this system: the file goes with its instance

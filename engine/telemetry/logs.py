@@ -33,7 +33,7 @@ _MAX_PAGE = 10_000
 KEEP_LINES = {LogKind.EVENTS: 20_000, LogKind.DEPLOYMENT: 200_000, LogKind.APPLICATION: 200_000}
 """Newest lines kept per service and kind; what is beyond is deleted a little at a time."""
 _TRIM_SHARE = 4  # look again after a quarter of that
-_DELETE_AT_ONCE = 10_000
+_DELETE_AT_ONCE = 2 * _BATCH_LINES  # in turn with a batch stored, so that a flood cannot outgrow what is kept
 
 _log = logging.getLogger(__name__)
 
@@ -119,27 +119,30 @@ class Logs:
             await self.trim()
 
     async def flush(self) -> bool:
-        """Store everything that waits now; False where it could not be."""
+        """Store everything that waits; False where it could not be."""
+        stored = await self._flush_batch()
+        while stored and len(self._buffer):
+            stored = await self._flush_batch()
+        return stored
+
+    async def _flush_batch(self) -> bool:
         async with self._flush_lock:
-            while True:
-                with self._lock:
+            with self._lock:
+                chunks = self._buffer.take(_BATCH_LINES)
+                if len(self._buffer) == 0:
                     self._some.clear()
-                    chunks = self._buffer.take(_BATCH_LINES)
-                if not chunks:
-                    return True
-                stored = False
-                try:
-                    stored = await self._store(chunks)
-                finally:
-                    # Cancelled in the middle they may be stored after all; storing them again changes nothing.
-                    with self._lock:
-                        if stored:
-                            self._buffer.written()
-                        else:
-                            self._buffer.failed()
-                            self._some.set()
-                if not stored:
-                    return False
+            stored = not chunks
+            try:
+                stored = stored or await self._store(chunks)
+            finally:
+                # Cancelled in the middle they may be stored after all; storing them again changes nothing.
+                with self._lock:
+                    if stored:
+                        self._buffer.written()
+                    else:
+                        self._buffer.failed()
+                        self._some.set()
+            return stored
 
     async def _store(self, chunks: Sequence[Chunk]) -> bool:
         lines = [line for chunk in chunks for line in chunk.lines]
@@ -167,7 +170,7 @@ class Logs:
                     TelemetryDb.drop_beyond, service_id, kind, self._keep[kind], _DELETE_AT_ONCE
                 )
                 if len(self._buffer) >= _FLUSH_AT_LINES:
-                    await self.flush()
+                    await self._flush_batch()
 
     # Out.
 

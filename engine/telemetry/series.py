@@ -1,5 +1,6 @@
 """From cells to a chart's series: which resolution serves a time range, and what each metric is. Pure."""
 
+import math
 from collections.abc import Mapping
 
 from engine.model.base import Value
@@ -33,15 +34,17 @@ class Grid(Value, frozen=True, kw_only=True):
 def choose_grid(start: float, end: float, points: int, now: float) -> Grid:
     """The finest grid over the range that has at most `points` intervals and data that old.
 
-    Intervals begin at multiples of their length.
+    Intervals begin at multiples of their length. Where that makes one too many, the oldest, of which the range holds a
+    part only, is left out.
     """
+    points = max(points, 1)
     finest = next((resolution for resolution, kept in KEPT_S.items() if start >= now - kept - SLACK_S / 2), 3600)
     for step in _STEPS:
-        first = int(start // step) * step
-        count = max(1, -int((first - end) // step))
-        if step >= finest and (count <= max(points, 1) or step == _STEPS[-1]):
+        if step >= finest and ((end - start) / step <= points + 0.5 or step == _STEPS[-1]):
+            first, last = math.floor(start / step), math.ceil(end / step)
+            count = min(max(last - first, 1), points)
             resolution = max(each for each in KEPT_S if each <= step and step % each == 0)
-            return Grid(start=first, step=step, count=min(count, max(points, 1)), resolution=resolution)
+            return Grid(start=(max(last, first + 1) - count) * step, step=step, count=count, resolution=resolution)
     raise AssertionError("unreachable: the last step always serves")
 
 

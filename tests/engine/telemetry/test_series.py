@@ -42,11 +42,17 @@ def test_a_grid_covers_its_range_with_aligned_intervals(age, length, points):
     assert grid.start % grid.step == 0
     assert grid.step % grid.resolution == 0
     assert 1 <= grid.count <= points
-    assert grid.start <= start
-    assert start - grid.start < grid.step
+    assert grid.end >= end
+    assert grid.end - grid.step <= max(end, start)
+    assert grid.start > start - grid.step
     if grid.step < 2_592_000:
-        assert grid.end >= end
-        assert grid.end - grid.step <= max(end, start)
+        assert grid.start < start + 1.5 * grid.step
+        assert grid.start <= start or grid.count == points
+
+
+def test_a_range_that_is_not_aligned_is_drawn_as_finely_as_one_that_is():
+    grid = choose_grid(NOW - HOUR + 7.5, NOW + 7.5, 120, NOW + 7.5)
+    assert (grid.step, grid.count, grid.end) == (30, 120, NOW + 30)
 
 
 def test_the_last_hour_is_still_there_when_the_question_took_a_moment():
