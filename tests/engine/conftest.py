@@ -220,6 +220,11 @@ async def driver(home: Home, engine_settings: Settings):
 
 
 @pytest.fixture
+def driver_for(home: Home):
+    return lambda engine: Driver(engine, home)
+
+
+@pytest.fixture
 def reopen(home: Home, engine_settings: Settings):
     """Open another engine on the same home, after the one before was closed."""
 
