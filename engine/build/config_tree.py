@@ -1,15 +1,20 @@
 """The tree of an apprunner.yaml as a flat table: every value under the key where it belongs."""
 
+import re
 from typing import Any
 
 from engine.build.findings import Findings, shown
-from engine.build.keys import COMMAND_LISTS, EXAMPLES, SECTIONS, Path, dotted, elsewhere, likely, nested, place
+from engine.build.keys import COMMAND_LISTS, EXAMPLES, SECTIONS, Path, dotted, elsewhere, likely, nested, place, squash
 from engine.build.shell_text import logical_lines
 from engine.build.yaml_nodes import Fields, Items, Node, Text
 from engine.model.base import Value
 
 _MAX_SHOWN = 2000
 """Characters of one value in a hint."""
+_HOLDERS = frozenset(
+    {"env", "envs", "environment", "environmentvariables", "envvars", "variables", "vars", "secret", "secrets"}
+)
+"""Squashed keys under which variables or secrets stand."""
 _SHORTHAND: dict[Path, Path] = {("run",): ("run", "command"), ("run", "network"): ("run", "network", "port")}
 """Sections that people write as the one value that matters in them."""
 
@@ -64,7 +69,7 @@ def kind_of(node: Node) -> str:
 
 
 def plain(node: Node) -> Any:
-    """A node as plain data for a hint. The values of variables are left out: they may be secrets."""
+    """A node as plain data for a hint. The values of variables are left out: they may be secret."""
     match node:
         case Text():
             short = node.value[:_MAX_SHOWN]
@@ -72,7 +77,30 @@ def plain(node: Node) -> Any:
         case Items():
             return [plain(item) for item in node.items[:20]]
         case Fields():
-            return {key.value: "…" if key.value == "value" else plain(value) for key, value in node.entries[:20]}
+            return {
+                key.value: hidden(value) if squash(key.value) in _HOLDERS else plain(value)
+                for key, value in node.entries[:20]
+            }
+
+
+def hidden(node: Node) -> Any:
+    """Variables or secrets as plain data for a hint: their names alone."""
+    match node:
+        case Text():
+            return plain(node) if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,60}", node.value) else "APP_PORT"
+        case Items():
+            return [{"name": name, "value": "…"} for item in node.items[:20] for name in _names(item)]
+        case Fields():
+            return [{"name": key.value, "value": "…"} for key, _ in node.entries[:20]]
+
+
+def _names(item: Node) -> list[str]:
+    if isinstance(item, Text):
+        return [item.value.split("=")[0].split()[0]] if item.value.split("=")[0].strip() else []
+    if not isinstance(item, Fields):
+        return []
+    named = [v.value for k, v in item.entries if squash(k.value) in ("name", "key") and isinstance(v, Text)]
+    return named or [key.value for key, _ in item.entries if squash(key.value) not in ("value", "valuefrom")]
 
 
 def _is_number(node: Text) -> bool:
@@ -183,7 +211,7 @@ def _unknown(section: Path, key: Text, findings: Findings) -> None:
 
 
 def _fix(path: Path, node: Node) -> dict[str, Any]:
-    data = plain(node)
+    data = hidden(node) if path[-1] in _HOLDERS else plain(node)
     if path in COMMAND_LISTS and isinstance(node, Text):
         data = [*logical_lines(node.value[:_MAX_SHOWN])]
     if path in SECTIONS and not isinstance(data, dict):

@@ -180,7 +180,7 @@ class _Pairs:
         node = self.leaf.node
         if isinstance(node, Text):
             if not node.null:
-                self._refuse(self.leaf.line, f"{self.leaf.key} is {kind_of(node)}; it must be a list of variables")
+                self._refuse(self.leaf.line, f"{self.leaf.key} is a single text; it must be a list of variables")
             return
         if isinstance(node, Fields):
             if self.findings.understand(
@@ -306,7 +306,7 @@ class _Pairs:
                 f"{name} in {key} has a value-from",
                 meant="it is read as a secret",
                 allowed="secrets belong under run.secrets",
-                fix={"run": {"secrets": [{"name": name, "value-from": text}]}},
+                fix={"run": {"secrets": [{"name": name, "value-from": text if text.startswith("arn:") else "…"}]}},
             )
             if understood and key == "build.env":
                 self._refuse(line, f"{name} is a secret; there are none in the build")

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from engine.build.private_lines import private_lines, without_value
 from engine.model.base import Value
 from engine.model.errors import DeployError, FailureKind
 
@@ -73,19 +74,23 @@ class Findings:
 
 
 def refusal(file: str, problems: list[Problem], lines: tuple[str, ...]) -> DeployError:
-    """All problems as one failure: the first in the message, its lines and the other problems as evidence."""
+    """All problems as one failure: the first in the message, its lines and the other problems as evidence.
+
+    The values of variables and secrets are left out of the lines.
+    """
     ordered = sorted(problems, key=lambda problem: problem.line or len(lines) + 1)
     first, others = ordered[0], ordered[1:]
+    private = private_lines(lines)
     more = f" (and {len(others)} more problem{'s' if len(others) > 1 else ''})" if others else ""
-    evidence = [*_source(first, lines)]
+    evidence = [*_source(first, lines, private)]
     for problem in others[:_SHOWN_PROBLEMS]:
         evidence.append(f"{_place(file, problem.line)}: {problem.text}.")
-        evidence.extend(_source(problem, lines))
+        evidence.extend(_source(problem, lines, private))
     return DeployError.of(
         FailureKind.CONFIG,
         f"{_place(file, first.line)}: {first.text}{more}.",
         evidence=tuple(evidence),
-        hint=_hint(ordered),
+        hint=_hint(ordered, private),
     )
 
 
@@ -118,24 +123,22 @@ def _place(file: str, line: int) -> str:
     return f"{file} line {line}" if line else file
 
 
-def _source(problem: Problem, lines: tuple[str, ...]) -> list[str]:
+def _source(problem: Problem, lines: tuple[str, ...], private: frozenset[int]) -> list[str]:
     if not 0 < problem.line <= len(lines):
         return []
     text = lines[problem.line - 1].rstrip()
-    name, colon, value = text.partition("value:")
-    if colon and value.strip() and name.strip() in ("", "-", "- {", "{"):
-        text = f"{name}value: …"  # the value of a variable may be a secret
-    return [f"{problem.line:>4} | {text[:_SHOWN_COLUMNS]}"]
+    quoted = without_value(text) if problem.line in private else text
+    return [f"{problem.line:>4} | {quoted[:_SHOWN_COLUMNS]}"]
 
 
-def _hint(problems: list[Problem]) -> str:
+def _hint(problems: list[Problem], private: frozenset[int]) -> str:
     fixed: dict[str, Any] = {}
     comments: list[str] = []
     for problem in problems:
         _merge(fixed, problem.fix)
         if problem.advice and (comment := f"# {problem.advice}") not in comments:
             comments.append(comment)
-    mended = [problem.mended for problem in problems if problem.mended]
+    mended = [problem.mended for problem in problems if problem.mended and problem.line not in private]
     return "\n".join([*comments[:_SHOWN_PROBLEMS], *mended, *([snippet(fixed)] if fixed else [])])
 
 

@@ -78,8 +78,6 @@ def logical_lines(text: str) -> tuple[str, ...]:
         line = piece.strip()
         continues = ends_open(line)
         body = line[:-1].rstrip() if continues else line
-        if continues and ends_open(body):
-            body = line[:-1]  # the blank before the backslash is an escaped one
         if continued:
             lines[-1] = f"{lines[-1]} {body}".strip()
         elif not line.startswith("#"):

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from engine.build.findings import Problem, ProblemError, shown, snippet
+from engine.build.findings import Problem, ProblemError, snippet
 from engine.model.base import Value
 
 MAX_BYTES = 256 * 1024
@@ -261,7 +261,7 @@ def _tree(text: str, lines: tuple[str, ...]) -> Node:
                         known = anchors.get(event.anchor or "")
                         if known is None:
                             why = "contains itself" if event.anchor in anchors else "is defined nowhere above"
-                            raise _problem(line, f"the alias *{event.anchor} {why}; quote a value that starts with *")
+                            raise _problem(line, f"an alias {why}; put a value that starts with * in quotes")
                         add(known[0], known[1], None)
                     case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                         _refuse_tag(event.tag, line)
@@ -323,7 +323,7 @@ def _merged(entries: tuple[tuple[Text, Node], ...]) -> tuple[tuple[Text, Node], 
 
 def _refuse_tag(tag: str | None, line: int) -> None:
     if tag is not None and not _STANDARD_TAG.match(tag):
-        raise _problem(line, f"the tag {shown(tag)} means nothing in this file; write the value itself")
+        raise _problem(line, "a tag means nothing in this file; put a value that starts with ! in quotes")
 
 
 def _bad_key(line: int, lines: tuple[str, ...]) -> ProblemError:
@@ -348,20 +348,22 @@ def _explained(error: yaml.YAMLError, text: str, lines: tuple[str, ...]) -> Prob
     source = lines[here - 1]
     if "{{" in source:
         return _template(here)
+    if source.lstrip(" ").startswith("\t"):
+        return _problem(
+            here,
+            "the line is indented with a tab; YAML allows blanks only",
+            mended=_tabless(source, 2),
+            advice="Indent with blanks.",
+        )
     if "end of stream" in problem or "document indicator" in problem:
         return _problem(above, "a quote or a bracket that opens here is never closed")
     if "expected ':'" in problem:
-        return _problem(above, f"{shown(lines[above - 1].strip())} is neither a list item nor `key: value`")
+        return _problem(above, "the line is neither a list item nor `key: value`")
     if "start any token" in problem:
         column = mark.column if mark is not None else 0
         character = source[column : column + 1]
-        if character == "\t" or source.lstrip(" ").startswith("\t"):
-            return _problem(
-                here,
-                "the line is indented with a tab; YAML allows blanks only",
-                mended=_tabless(source, 2),
-                advice="Indent with blanks.",
-            )
+        if character == "\t":
+            return _problem(here, "a tab stands where YAML allows blanks only", mended=_tabless(source, 2))
         return _problem(here, f"a value cannot start with {character}; put it in quotes", mended=_quoted(source))
     if "mapping values" in problem:
         return _problem(

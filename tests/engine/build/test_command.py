@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -103,16 +104,21 @@ def test_what_is_no_command_is_refused(text, refused):
     assert failure.message.startswith("The start command cannot be read: ")
 
 
-def sh(text: str, **env: str) -> str:
+def sh(text: str, cwd: Path | None = None, **env: str) -> str:
     return subprocess.run(
-        ["sh", "-c", text], capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], **env}
+        ["sh", "-c", text],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], **env},
     ).stdout
 
 
 @pytest.mark.parametrize(
     ("text", "out"),
     [
-        ("cd / && echo $PORT app:create() *", "80 app:create() *\n"),
+        ("cd . && echo $PORT app:create() *", "80 app:create() *\n"),
         ("echo --ips=* $PORT", "--ips=* 80\n"),
         ("echo http://x/?a=1&b=2 $PORT", "http://x/?a=1&b=2 80\n"),
         ("echo http://x:$PORT/;", "http://x:80/\n"),
@@ -120,10 +126,13 @@ def sh(text: str, **env: str) -> str:
         ("A=$PORT sh -c 'echo $A'", "80\n"),
     ],
 )
-def test_words_that_were_never_meant_for_the_shell_are_quoted_for_it(text, out):
+def test_words_that_were_never_meant_for_the_shell_are_quoted_for_it(text, out, tmp_path):
+    """In a folder with files that the unquoted words would match."""
+    for name in ("--ips=file", "file"):
+        (tmp_path / name).touch()
     command, _ = start_command(text, strict=False)
     assert command.shell
-    assert sh(command.text, PORT="80") == out
+    assert sh(command.text, tmp_path, PORT="80") == out
 
 
 PLAIN = st.text("abcXYZ019-_./,:=%+@", min_size=1, max_size=8).filter(lambda word: word.strip("=") == word)

@@ -85,7 +85,7 @@ CASES = {
         (NODE, "npm install", "node index.js", 3000),
     ),
     "node that takes PORT": (
-        {"package.json": package(), "server.js": "listen(process.env.PORT || 3000)"},
+        {"package.json": package(), "server.js": "let port = 3000\nif (process.env.PORT) port = process.env.PORT\n"},
         (NODE, "", "node server.js", 8080),
     ),
     "a bare script of node": ({"index.js": ""}, (NODE, "", "node index.js", 8080)),
