@@ -198,6 +198,8 @@ class EdgeClient:
             _log.warning("The edge (process %d) does not answer and is replaced.", record.pid)
             send_signal(record.pid, record.started_at, signal.SIGTERM)
             await end(record.pid, record.started_at, self._own(record.pid), 0.0)
+        if self._child is not None:  # dead or on its way there; reaped before it is forgotten
+            await end(self._child.pid, None, self._child, 0.0)
         self._child, record = await launch(self._home, listen)
         try:
             self._adopt(record, await _Link.open(record.control))
@@ -264,8 +266,6 @@ class EdgeClient:
         before = self.pid
         for attempt in itertools.count():
             await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-            if self._child is not None and self._child.poll() is not None:
-                self._child = None
             try:
                 await self._establish(self._address)
             except EdgeError as error:

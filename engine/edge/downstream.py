@@ -12,7 +12,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from engine.edge.exchange import Exchange
 from engine.edge.flow import PEER, PIPELINE, FlowControl
-from engine.edge.framing import Framing
+from engine.edge.framing import CHUNKED, NONE
 from engine.edge.problem import Problem, Refused
 from engine.edge.request import MAX_HEAD, SPECIAL, Request
 
@@ -222,7 +222,7 @@ class Downstream(asyncio.Protocol):
             # HTTP/2 is an offer that may be ignored, and Java's client makes it with every request.
             if request.upgrade != b"h2c":
                 raise Refused(Problem.UPGRADE)
-            self._upgraded = request.framing is not Framing.NONE
+            self._upgraded = request.framing is not NONE
         self._request = None
         self._pending = 0
         self._head_timed = False
@@ -304,9 +304,7 @@ class Downstream(asyncio.Protocol):
         request = self._reading.request
         self._parser = HttpRequestParser(self)
         framing = (
-            b"Transfer-Encoding: chunked"
-            if request.framing is Framing.CHUNKED
-            else b"Content-Length: %d" % request.length
+            b"Transfer-Encoding: chunked" if request.framing is CHUNKED else b"Content-Length: %d" % request.length
         )
         self._parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
 

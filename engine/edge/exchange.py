@@ -10,16 +10,17 @@ A failure before RESPONDING becomes an answer of the edge's own or a second try;
 """
 
 import asyncio
+import logging
 from enum import IntEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from engine.edge.flow import PEER
-from engine.edge.framing import LAST_CHUNK, Framing, chunk
+from engine.edge.framing import CHUNKED, CLOSE, LAST_CHUNK, NONE, Framing, chunk
 from engine.edge.problem import Problem, Refused, render_problem, status_of
 from engine.edge.request import Request
 from engine.edge.response import CONTINUE
-from engine.edge.router import LiveService
+from engine.edge.router import LiveService, Match
 from engine.edge.target import Target
 from engine.edge.upstream import Upstream
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from engine.edge.downstream import Downstream
 
 RETRY_AFTER_S = 1
+
+_log = logging.getLogger(__name__)
 
 
 class State(IntEnum):
@@ -37,12 +40,14 @@ class State(IntEnum):
     ENDED = 4
 
 
+QUEUED, CONNECTING, SENT, RESPONDING, ENDED = State
+
 NEXT_STATES: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.CONNECTING, State.SENT, State.ENDED}),
-    State.CONNECTING: frozenset({State.CONNECTING, State.SENT, State.ENDED}),
-    State.SENT: frozenset({State.CONNECTING, State.SENT, State.RESPONDING, State.ENDED}),
-    State.RESPONDING: frozenset({State.ENDED}),
-    State.ENDED: frozenset(),
+    QUEUED: frozenset({CONNECTING, SENT, ENDED}),
+    CONNECTING: frozenset({CONNECTING, SENT, ENDED}),
+    SENT: frozenset({CONNECTING, SENT, RESPONDING, ENDED}),
+    RESPONDING: frozenset({ENDED}),
+    ENDED: frozenset(),
 }
 """Every legal transition. SENT may go back: a request that can be repeated is sent to a second instance."""
 
@@ -54,6 +59,7 @@ class Exchange:
         "_client",
         "_connecting",
         "_framing",
+        "_match",
         "_parts",
         "_repeated",
         "_sent",
@@ -77,10 +83,11 @@ class Exchange:
         self.http11 = request.http11
         self.is_head = request.method == b"HEAD"
         self._client = client
-        self._state = State.QUEUED
+        self._state = QUEUED
         self._started = 0.0
         self._status = 0
-        self._framing = Framing.NONE
+        self._framing: Framing = NONE
+        self._match: Match | None = None
         self._service: LiveService | None = None
         self._target: Target | None = None
         self._upstream: Upstream | None = None
@@ -97,7 +104,7 @@ class Exchange:
 
     @property
     def responding(self) -> bool:
-        return self._state is State.RESPONDING
+        return self._state is RESPONDING
 
     # The client's side
 
@@ -110,7 +117,7 @@ class Exchange:
             self._dispatch()
 
     def add_body(self, part: bytes) -> None:
-        if self._state is not State.ENDED:
+        if self._state is not ENDED:
             self._parts.append(part)
 
     def pass_on(self) -> None:
@@ -133,27 +140,27 @@ class Exchange:
     def break_off(self, refused: Refused) -> None:
         """The request turned out to be invalid in its body."""
         self.refused = refused
-        if self._state is State.QUEUED:
+        if self._state is QUEUED:
             return
         self._let_go()
-        if self._state is State.RESPONDING:
+        if self._state is RESPONDING:
             self._cut()
-        elif self._state is not State.ENDED:
+        elif self._state is not ENDED:
             self._answer(refused.problem, refused.detail)
 
     def abandon(self) -> None:
         """The client has gone."""
-        if self._state is State.ENDED:
+        if self._state is ENDED:
             return
         self._let_go()
         self._end(status=self._status)
 
     def expire(self) -> None:
         """The request has had its time."""
-        if self._state is State.ENDED:
+        if self._state is ENDED:
             return
         self._let_go()
-        if self._state is State.RESPONDING:
+        if self._state is RESPONDING:
             self._cut()
         else:
             timeout = self._service.route.request_timeout_s if self._service is not None else 0
@@ -163,12 +170,12 @@ class Exchange:
 
     def respond(self, status: int, framing: Framing) -> bool:
         """The response's head is there. Gives whether the client's connection stays open after it."""
-        self._enter(State.RESPONDING)
+        self._enter(RESPONDING)
         self._status = status
         self._framing = framing
         request = self.request
         request.keep_alive = (
-            request.keep_alive and request.complete and framing is not Framing.CLOSE and not self._client.edge.stopping
+            request.keep_alive and request.complete and framing is not CLOSE and not self._client.edge.stopping
         )
         return request.keep_alive
 
@@ -191,7 +198,7 @@ class Exchange:
     def lose(self, problem: Problem) -> None:
         """The connection to the instance broke, or what came over it is no HTTP."""
         self._let_go()
-        if self._state is State.RESPONDING:
+        if self._state is RESPONDING:
             self._cut()
         elif problem is Problem.NO_ANSWER and self.request.repeatable and not self._repeated:
             self._repeated = True
@@ -223,6 +230,7 @@ class Exchange:
                 self.refused = refused  # a Host that is no host name: the client is not to be trusted any further
             self._answer(refused.problem, refused.detail)
             return
+        self._match = match
         service = self._service = match.service
         now = monotonic()
         if not self._tried and not self._repeated:
@@ -237,7 +245,7 @@ class Exchange:
         if upstream is not None:
             self._send(upstream)
             return
-        self._enter(State.CONNECTING)
+        self._enter(CONNECTING)
         if not request.complete:
             client.hold()
         self._connecting = client.loop.create_task(target.connect())
@@ -257,20 +265,19 @@ class Exchange:
             self._send(task.result())
             return
         if not isinstance(error, OSError):
-            raise error
+            _log.error("Connecting to %r failed in an unforeseen way", self._target, exc_info=error)
         assert self._target is not None  # noqa: S101 - chosen before connecting
         self._tried = (*self._tried, self._target)
         self._let_go()
         self._dispatch()
 
     def _send(self, upstream: Upstream) -> None:
-        self._enter(State.SENT)
+        self._enter(SENT)
         self._upstream = upstream
         request, client = self.request, self._client
-        head = request.render(
-            client.edge.router.find(request.host).host_lines, client.peer, client.peer_lines, client.edge.next_id()
-        )
-        if request.framing is not Framing.NONE:
+        assert self._match is not None  # noqa: S101 - found before connecting
+        head = request.render(self._match.host_lines, client.peer, client.peer_lines, client.edge.next_id())
+        if request.framing is not NONE:
             if request.expects_continue and not request.complete and not self._parts:
                 client.transport.write(CONTINUE)
             head += self._take_body()
@@ -281,7 +288,7 @@ class Exchange:
     def _take_body(self) -> bytes:
         """The pieces of the body that wait, framed for the instance."""
         request, parts = self.request, self._parts
-        if request.framing is Framing.CHUNKED:
+        if request.framing is CHUNKED:
             body = chunk(parts)
             if request.complete:
                 body += LAST_CHUNK
@@ -332,13 +339,13 @@ class Exchange:
     def _cut(self) -> None:
         """The response cannot be finished: the client must notice, so its connection goes."""
         self.request.keep_alive = False
-        self._client.abort(reset=self._framing is Framing.CLOSE)
+        self._client.abort(reset=self._framing is CLOSE)
         self._end(status=self._status)
 
     def _end(self, *, status: int) -> None:
         """`status` 0 counts nothing: the client left before there was one."""
         self._release_target()
-        self._enter(State.ENDED)
+        self._enter(ENDED)
         self._parts = []
         if status and self._service is not None:
             self._service.tally.count(status, self._started, monotonic())

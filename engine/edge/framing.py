@@ -18,6 +18,10 @@ class Framing(IntEnum):
     """The connection's end ends the body; responses only."""
 
 
+NONE, LENGTH, CHUNKED, CLOSE = Framing
+"""The members by themselves: reaching them through the class takes ten times as long, on every request."""
+
+
 def request_framing(lengths: Sequence[bytes], codings: Sequence[bytes], *, http11: bool) -> tuple[Framing, int]:
     """How the body of a request is delimited, and its length in bytes where that is known.
 
@@ -30,10 +34,10 @@ def request_framing(lengths: Sequence[bytes], codings: Sequence[bytes], *, http1
             raise Refused(Problem.BAD_REQUEST, "An HTTP/1.0 request cannot have a Transfer-Encoding.")
         if len(codings) > 1 or codings[0].strip().lower() != b"chunked":
             raise Refused(Problem.TRANSFER_CODING)
-        return Framing.CHUNKED, 0
+        return CHUNKED, 0
     if lengths:
-        return Framing.LENGTH, _length(lengths)
-    return Framing.NONE, 0
+        return LENGTH, _length(lengths)
+    return NONE, 0
 
 
 def response_framing(
@@ -47,19 +51,19 @@ def response_framing(
     if codings and (length is not None or len(codings) > 1 or codings[0].strip().lower() != b"chunked"):
         raise Refused(Problem.BAD_ANSWER)
     if head or status in {204, 304}:
-        return Framing.NONE, length if status != 204 else None
+        return NONE, length if status != 204 else None
     if codings:
-        return Framing.CHUNKED, None
+        return CHUNKED, None
     if length is not None:
-        return Framing.LENGTH, length
-    return Framing.CLOSE, None
+        return LENGTH, length
+    return CLOSE, None
 
 
 def framing_towards_client(framing: Framing, *, http11: bool) -> Framing:
     """How the same body is delimited towards the client: chunked where its length is not known and it can read that."""
-    if framing in {Framing.NONE, Framing.LENGTH}:
+    if framing in {NONE, LENGTH}:
         return framing
-    return Framing.CHUNKED if http11 else Framing.CLOSE
+    return CHUNKED if http11 else CLOSE
 
 
 def chunk(parts: Sequence[bytes]) -> bytes:

@@ -3,7 +3,7 @@
 import re
 from typing import Protocol
 
-from engine.edge.framing import Framing, request_framing
+from engine.edge.framing import LENGTH, NONE, request_framing
 from engine.edge.problem import Problem, Refused
 
 MAX_HEAD = 64 * 1024
@@ -43,6 +43,8 @@ _METHODS = frozenset(
 )
 """What the parser knows, less CONNECT and the methods of RTSP, ICE and HTTP/2."""
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+_PLAIN_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive"})
+"""What nearly every Connection header says; it nominates nothing."""
 _CONNECTION_WORDS = frozenset({b"close", b"keep-alive", b"upgrade", b"http2-settings", b"te", b"host", b""})
 _ABSOLUTE = re.compile(rb"(?i:http)://([^/?#]*)([^#]*)")
 
@@ -103,24 +105,24 @@ class Request:
             raise Refused(Problem.METHOD)
 
         host: bytes | None = None
-        lengths: list[bytes] = []
-        codings: list[bytes] = []
-        expects = upgrade = request_id = b""
-        forwarded_for: list[bytes] = []
-        nominated: set[bytes] = set()
+        lengths: tuple[bytes, ...] = ()
+        codings: tuple[bytes, ...] = ()
+        expects = upgrade = request_id = forwarded_for = b""
+        nominated: frozenset[bytes] = frozenset()
         for name, value in special:
             if name == b"host":
                 if host is not None:
                     raise Refused(Problem.BAD_REQUEST, "The request has more than one Host header.")
                 host = value.strip(b" \t")
             elif name == b"connection":
-                nominated.update(word.strip(b" \t") for word in value.lower().split(b","))
+                if value not in _PLAIN_CONNECTION:
+                    nominated |= {word.strip(b" \t") for word in value.lower().split(b",")}
             elif name == b"content-length":
-                lengths.append(value)
+                lengths = (*lengths, value)
             elif name == b"transfer-encoding":
-                codings.append(value)
+                codings = (*codings, value)
             elif name == b"x-forwarded-for":
-                forwarded_for.append(value.strip(b" \t"))
+                forwarded_for += (b", " if forwarded_for else b"") + value.strip(b" \t")
             elif name == b"x-request-id":
                 request_id = request_id or value.strip(b" \t")
             elif name == b"expect":
@@ -128,11 +130,10 @@ class Request:
             elif name == b"upgrade":
                 upgrade = value.strip(b" \t").lower()
 
-        nominated -= _CONNECTION_WORDS
-        if nominated:
+        if nominated and (nominated := nominated - _CONNECTION_WORDS):
             self.lines = [line for line in lines if line.partition(b":")[0].lower() not in nominated]
             if b"x-forwarded-for" in nominated:
-                forwarded_for.clear()
+                forwarded_for = b""
             if b"x-request-id" in nominated:
                 request_id = b""
         if expects and http11 and expects != b"100-continue":
@@ -145,10 +146,10 @@ class Request:
         self.framing, self.length = request_framing(lengths, codings, http11=http11)
         self.expects_continue = bool(expects) and http11
         self.upgrade = upgrade
-        self.forwarded_for = b", ".join(forwarded_for)
+        self.forwarded_for = forwarded_for
         self.request_id = request_id if len(request_id) <= _MAX_REQUEST_ID and request_id.isascii() else b""
         self.keep_alive = parser.should_keep_alive()
-        self.repeatable = self.framing is Framing.NONE and method in _IDEMPOTENT
+        self.repeatable = self.framing is NONE and method in _IDEMPOTENT
         """May be sent to a second instance although a first one may have seen it."""
 
     def render(self, host_lines: bytes, peer: bytes, peer_lines: bytes, made_id: bytes) -> bytes:
@@ -159,9 +160,9 @@ class Request:
             parts.append(b"X-Forwarded-Proto: http")
         else:
             parts.append(peer_lines)
-        if self.framing is Framing.NONE:
+        if self.framing is NONE:
             parts.append(b"X-Request-ID: " + (self.request_id or made_id) + b"\r\n\r\n")
-        elif self.framing is Framing.LENGTH:
+        elif self.framing is LENGTH:
             parts.append(b"X-Request-ID: %b\r\nContent-Length: %d\r\n\r\n" % (self.request_id or made_id, self.length))
         else:
             parts.append(b"X-Request-ID: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % (self.request_id or made_id))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from engine.edge.framing import Framing
+from engine.edge.framing import CHUNKED, Framing
 
 SPECIAL = frozenset(
     {
@@ -49,7 +49,7 @@ def render_head(
     parts = [_STATUS_LINES.get((status, reason)) or b"HTTP/1.1 %d %b" % (status, reason), *lines]
     if length is not None:
         parts.append(b"Content-Length: %d" % length)
-    elif framing is Framing.CHUNKED:
+    elif framing is CHUNKED:
         parts.append(b"Transfer-Encoding: chunked")
     if not keep_alive:
         parts.append(b"Connection: close\r\n\r\n")

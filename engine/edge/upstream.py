@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, cast
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from engine.edge.flow import PEER, FlowControl
-from engine.edge.framing import LAST_CHUNK, Framing, chunk, framing_towards_client, response_framing
+from engine.edge.framing import (
+    CHUNKED,
+    CLOSE,
+    LAST_CHUNK,
+    NONE,
+    Framing,
+    chunk,
+    framing_towards_client,
+    response_framing,
+)
 from engine.edge.problem import Problem, Refused
 from engine.edge.response import SPECIAL, render_head, render_interim, without_nominated
 
@@ -32,6 +41,7 @@ class Upstream(asyncio.Protocol):
         "_exchange",
         "_framing",
         "_head",
+        "_in_head",
         "_interim",
         "_lengths",
         "_lines",
@@ -62,10 +72,11 @@ class Upstream(asyncio.Protocol):
         self._codings: list[bytes] = []
         self._reason = b""
         self._head = b""
-        self._framing = self._received = Framing.NONE
+        self._framing: Framing = NONE
+        self._received: Framing = NONE
         self._pending = 0
         """Bytes taken in since the parser last got ahead."""
-        self._complete = self._reusable = self._interim = False
+        self._complete = self._reusable = self._interim = self._in_head = False
 
     # What the exchange does with it.
 
@@ -119,8 +130,8 @@ class Upstream(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             self._target.forget(self)
-        elif self._received is Framing.CLOSE and exc is None and exchange.responding:
-            if self._framing is Framing.CHUNKED:
+        elif self._received is CLOSE and exc is None and exchange.responding:
+            if self._framing is CHUNKED:
                 exchange.write(LAST_CHUNK)
             exchange.finish(reusable=False)
         else:
@@ -137,6 +148,7 @@ class Upstream(asyncio.Protocol):
     # httptools
 
     def on_message_begin(self) -> None:
+        self._in_head = True
         if self._complete:
             raise Refused(Problem.BAD_ANSWER)  # a second response; the connection is not used again
         self._lines = []
@@ -144,14 +156,13 @@ class Upstream(asyncio.Protocol):
         self._lengths.clear()
         self._codings.clear()
         self._reason = b""
-        self._received = Framing.NONE
+        self._received = NONE
 
     def on_status(self, reason: bytes) -> None:
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        exchange = self._exchange
-        if exchange is None or exchange.responding:
+        if not self._in_head:
             return  # trailers end here
         key = name.lower()
         if key not in SPECIAL:
@@ -167,6 +178,7 @@ class Upstream(asyncio.Protocol):
         if self._pending > MAX_HEAD and sum(map(len, self._lines)) > MAX_HEAD:
             raise Refused(Problem.BAD_ANSWER)
         self._pending = 0
+        self._in_head = False
         exchange = self._exchange
         if exchange is None:
             return
@@ -215,7 +227,7 @@ class Upstream(asyncio.Protocol):
         head, parts = self._head, self._parts
         self._head = b""
         self._parts = []
-        if self._framing is Framing.CHUNKED:
+        if self._framing is CHUNKED:
             return b"".join((head, chunk(parts), LAST_CHUNK if self._complete else b""))
         if not head and len(parts) == 1:
             return parts[0]

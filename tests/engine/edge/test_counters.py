@@ -1,7 +1,7 @@
 """Counting per second with a time that the tests own."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.edge.counters import KEPT_S, Counters, Tally
@@ -165,6 +165,7 @@ def test_tallies_of_services_that_are_gone_and_idle_are_forgotten_but_not_their_
     assert {sample.service_id for sample in counters.take(0.2, 10) if sample.requests} == {"idle"}
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(0, 20), st.floats(0, 5), st.sampled_from([200, 302, 404, 500]), st.integers(0, 2)),

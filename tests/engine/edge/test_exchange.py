@@ -6,6 +6,8 @@ from contextlib import suppress
 import h11
 import pytest
 
+from engine.edge.table import Backend
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: svc.localhost\r\nConnection: close\r\n\r\n"
 
@@ -443,6 +445,12 @@ async def test_502_when_every_instance_refuses(harness):
     report = harness.report()
     assert sum(sample.status_5xx for sample in report.samples) == 1
     assert report.in_flight == {}
+
+
+async def test_502_when_the_table_names_an_impossible_address(harness, caplog):
+    harness.route(Backend(instance_id="i", host="127.0.0.1", port=70_000))
+    assert (await harness.get()).status == 502
+    assert harness.report().in_flight == {}
 
 
 async def test_502_when_the_instance_closes_without_an_answer_and_a_post_is_not_repeated(harness):

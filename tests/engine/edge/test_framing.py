@@ -2,13 +2,14 @@
 
 import h11
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.edge.framing import LAST_CHUNK, Framing, chunk, framing_towards_client, request_framing, response_framing
 from engine.edge.problem import Refused
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.binary(max_size=50), max_size=4), max_size=6))
 def test_chunks_read_back_as_the_same_body(flushes):
     data = b"".join(map(chunk, flushes)) + LAST_CHUNK

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.edge import target as module
@@ -28,6 +28,7 @@ class Connection:
         self.closed = True
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 100), st.sets(st.integers(0, 7)))
 def test_the_least_busy_untried_target_is_chosen(loads, turn, tried_at):
     targets = [make(load) for load in loads]

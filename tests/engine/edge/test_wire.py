@@ -1,7 +1,7 @@
 """Frames and messages of the control socket."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.edge.table import Backend, Hello, Report, Route, RoutingTable, Stop
@@ -25,6 +25,7 @@ def test_messages_to_the_engine_read_back(message):
     assert to_engine(frame(message)[4:]) == message
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=8), st.integers(1, 50))
 def test_frames_survive_any_splitting(payloads, size):
     data = b"".join(len(each).to_bytes(4, "big") + each for each in payloads)
