@@ -66,8 +66,9 @@ class Build:
         await in_thread(self._move_in)
         key = await in_thread(dependency_key_of, self._plan, self._layout.app, self._interpreter.version)
         await in_thread(self._prepare, key)
-        python = self._layout.family is RuntimeFamily.PYTHON
-        compiling = asyncio.create_task(compile_template(self._cache, self._interpreter)) if python else None
+        compiling = None
+        if self._layout.venv and self._plan.build:  # there will be time for it
+            compiling = asyncio.create_task(compile_template(self._cache, self._interpreter))
         try:
             await self._phases()
         finally:
@@ -118,8 +119,12 @@ class Build:
             make_venv(self._cache, self._interpreter, layout.venv, also_named=name)
 
     @property
+    def _revised(self) -> bool:
+        return self._plan.runtime.generation is BuildGeneration.REVISED
+
+    @property
     def _strictly_revised(self) -> bool:
-        return self._plan.strict and self._plan.runtime.generation is BuildGeneration.REVISED
+        return self._plan.strict and self._revised
 
     async def _phases(self) -> None:
         plan, layout = self._plan, self._layout
@@ -131,11 +136,23 @@ class Build:
         if self._strictly_revised and plan.build:
             self._emit("[AppRunner] What the build installed outside the source folder stays behind (strict).")
             await in_thread(self._forget_tools)
+        elif self._revised and plan.build and not plan.pre_run and await in_thread(_installed_outside, layout):
+            self._emit(
+                "[AppRunner] What the build installed outside the source folder stays available. App Runner itself "
+                f"drops it for {plan.runtime.name}; run.pre-run commands are the place for it there."
+            )
         await self._phase(Phase.PRE_RUN, plan.pre_run, layout)
         if plan.post_build:
             await self._phase(Phase.POST_BUILD, plan.post_build, Layout(root=copy, family=layout.family))
             await self._end_processes()
             await in_thread(delete_tree, copy)
+        relocation = Relocation(layout.app)
+        relocation.command(plan.start.text)
+        relocation.env(plan.run_env)
+        if relocation.take_news():
+            self._emit(
+                "[AppRunner] '/app' in the start command or its variables is each instance's copy of the source."
+            )
 
     async def _phase(self, phase: Phase, commands: Sequence[str], layout: Layout) -> None:
         if not commands:
@@ -211,6 +228,12 @@ class Build:
     async def _clean_up(self) -> None:
         with contextlib.suppress(OSError):
             await in_thread(delete_tree, self._job.target)
+
+
+def _installed_outside(layout: Layout) -> bool:
+    """Whether there are packages besides those that an environment begins with, or global ones of npm."""
+    names = {path.name.partition("-")[0] for path in layout.root.glob("venv/lib/python*/site-packages/*.dist-info")}
+    return bool(names - {"pip", "setuptools"}) or any(layout.npm.glob("lib/node_modules/*"))
 
 
 async def end_unfinished(target: Path, trees: Trees) -> None:

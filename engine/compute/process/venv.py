@@ -44,7 +44,11 @@ def make_venv(cache: Path, interpreter: Interpreter, target: Path, *, also_named
     template = template_folder(cache, interpreter)
     with _held(template.with_name(f"{template.name}.lock")):
         if not (template / _COMPLETE).exists():
-            _make_template(template, interpreter)
+            try:
+                _make_template(template, interpreter)
+            except BaseException:
+                shutil.rmtree(template, ignore_errors=True)
+                raise
     clone_tree(template / "venv", target, share=True)
     if also_named and not (target / "bin" / also_named).exists():
         (target / "bin" / also_named).symlink_to("python3")

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 
 import msgspec
@@ -120,6 +121,12 @@ async def test_paths_into_app_are_relocated_and_it_is_said(build, plan_of):
     assert any("'/app' stands for" in line for line in build.log)
 
 
+async def test_app_in_the_start_command_is_said_too(build, plan_of):
+    await build(plan_of(start=("python", "/app/main.py")))
+
+    assert "start command" in build.log[-1]
+
+
 async def test_a_failing_command_says_which_and_shows_its_last_lines(build, plan_of):
     """What failed, how, and the evidence; nothing is left on disk."""
     plan = plan_of("seq 1 50; echo 'no such thing' >&2; exit 3", "touch never")
@@ -179,6 +186,15 @@ async def test_strict_revised_builds_lose_what_they_put_outside_the_source(build
     assert Path(strict.path, "app/inside").exists()
     assert Path(helpful.path, "venv/from-build").exists()
     assert Path(kept.path, "venv/from-build").exists()
+
+
+@pytest.mark.parametrize(("generation", "said"), [(BuildGeneration.REVISED, True), (BuildGeneration.ORIGINAL, False)])
+async def test_what_app_runner_would_drop_is_said(build, plan_of, python_runtime, generation, said):
+    """Packages installed by a revised build stay, with a notice."""
+    runtime = msgspec.structs.replace(python_runtime, generation=generation)
+    await build(plan_of("mkdir $(echo $VIRTUAL_ENV/lib/python3.*/site-packages)/flask-3.dist-info", runtime=runtime))
+
+    assert any("stays available" in line for line in build.log) == said
 
 
 async def test_unchanged_dependencies_are_taken_over_and_the_old_version_stays_as_it_is(build, plan_of):
@@ -303,35 +319,44 @@ async def test_a_node_build_has_the_chosen_node_and_a_global_prefix_of_its_own(b
     assert any("nodejs18" in line and artifact.runtime.version in line for line in build.log[:2])
 
 
+def write_wheel(path: Path) -> None:
+    """The smallest package that pip installs: one empty module, `hello`. The same bytes every time."""
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(zipfile.ZipInfo("hello.py"), "")
+        wheel.writestr(
+            zipfile.ZipInfo("hello-1.dist-info/METADATA"), "Metadata-Version: 2.1\nName: hello\nVersion: 1\n"
+        )
+        wheel.writestr(
+            zipfile.ZipInfo("hello-1.dist-info/WHEEL"), "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(zipfile.ZipInfo("hello-1.dist-info/RECORD"), "hello.py,,\n")
+
+
 @pytest.mark.slow
 async def test_pip_installs_into_the_version_and_a_second_build_reuses_it(with_pip, build, plan_of):
-    """A real package, an editable one too; `pip install --upgrade pip` replaces pip in the middle."""
-    setup = "from setuptools import setup\nsetup(name='hello', version='1', py_modules=['hello'])"
+    """A package, and an editable one, which follows its version."""
     plan = plan_of(
-        "pip install -q ./lib",
+        "pip install --no-index --no-deps ./hello-1-py3-none-any.whl",
         "python -c 'import hello; print(hello.__file__)'",
-        "pip install -q -e ./edit",
+        "python -c 'import edited' 2>&1 || echo $PWD/edit > $(echo $VIRTUAL_ENV/lib/python3*/site-packages)/edited.pth",
         "python -c 'import edited; print(edited.__file__)'",
     )
-    files = {
-        "lib/setup.py": setup,
-        "lib/hello.py": "",
-        "edit/setup.py": setup.replace("hello", "edited"),
-        "edit/edited.py": "",
-    }
-    first = await build.compute.build(build.job(plan, files), build.log.append)
-    assert any(line.startswith(f"[Build] {first.path}/venv/lib") for line in build.log)
-    assert f"[Build] {first.path}/app/edit/edited.py" in build.log
+    versions = []
+    for _ in range(2):
+        job = build.job(plan, {"edit/edited.py": ""})
+        write_wheel(job.source / "hello-1-py3-none-any.whl")
+        build.log.clear()
+        build.previous = await build.compute.build(job, build.log.append)
+        versions.append(build.previous.path)
+        assert any(line.startswith(f"[Build] {build.previous.path}/venv/lib") for line in build.log)
+        assert f"[Build] {build.previous.path}/app/edit/edited.py" in build.log
 
-    build.log.clear()
-    build.previous = first
-    second = await build.compute.build(build.job(plan, files), build.log.append)
-    assert f"[Build] {second.path}/app/edit/edited.py" in build.log
-    python = f"{first.path}/venv/bin/python"
-    still = subprocess.run(
-        [python, "-c", "import edited; print(edited.__file__)"], capture_output=True, text=True, check=True
-    )
-    assert still.stdout == f"{first.path}/app/edit/edited.py\n"
+    first, _ = versions
+    assert any("taken over" in line for line in build.log)
+    assert any("already installed" in line for line in build.log)
+    ask = [f"{first}/venv/bin/python", "-c", "import edited; print(edited.__file__)"]
+    still = subprocess.run(ask, capture_output=True, text=True, check=True)
+    assert still.stdout == f"{first}/app/edit/edited.py\n"
 
 
 @pytest.mark.slow

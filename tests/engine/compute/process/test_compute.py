@@ -154,9 +154,9 @@ async def test_starting_at_the_same_time_is_starting_once(made, plan_of, run, co
     assert first.handle == second.handle
 
 
-async def test_a_start_that_was_interrupted_is_cleaned_up_by_the_next(made, plan_of, run, home, processes_of):
+async def test_a_start_that_was_interrupted_is_cleaned_up_by_the_next(made, plan_of, run, home):
     """The engine died between starting the process and writing it down."""
-    plan = plan_of(start="sleep 60")
+    plan = plan_of(start="echo started; sleep 60")
     spec = run.spec(made(), plan)
     lost = await run.start(spec)
     record = home.instance(spec.instance_id) / "instance.json"
@@ -167,7 +167,8 @@ async def test_a_start_that_was_interrupted_is_cleaned_up_by_the_next(made, plan
     assert found.handle.pid != lost.handle.pid
     assert not psutil.pid_exists(lost.handle.pid) or psutil.Process(lost.handle.pid).status() == "zombie"
     os.waitpid(lost.handle.pid, 0)
-    assert processes_of(f"{INSTANCE_MARK}={spec.instance_id}") == 2
+    assert run.compute.is_running(found)
+    assert await run.output(found, "started") == "started\n"
 
 
 async def test_stop_is_sigterm_with_a_grace(made, plan_of, run, compute):
