@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from textual import work
@@ -23,6 +24,7 @@ from tui.text import clean
 
 T = TypeVar("T")
 
+_HERE = Path(__file__).parent
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.25, 5.0
@@ -49,7 +51,7 @@ class HomerunApp(App[QuitChoice]):
     """
 
     TITLE = "Homerun"
-    CSS_PATH = ["app.tcss", "screens/dashboard.tcss"]
+    CSS_PATH = [_HERE / "app.tcss", _HERE / "screens" / "dashboard.tcss"]  # whole paths, so that subclasses find them
     COMMANDS: ClassVar[set] = set()  # type: ignore[type-arg]
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list] = []  # type: ignore[type-arg]

@@ -20,6 +20,8 @@ class World:
     """By id."""
     loaded: bool = False
     """The first snapshot of services has come."""
+    _services_are_news: bool = False
+    _operations_are_news: bool = False
 
     def apply_services(self, change: ServicesChange) -> None:
         if change.snapshot:
@@ -31,15 +33,23 @@ class World:
         for pulse in change.pulses:
             self.pulses[pulse.service_id] = pulse
         self._forget(change.removed)
+        self._services_are_news = True
 
     def apply_operations(self, change: OperationsChange) -> None:
         for operation in change.changed:
             known = self.operations.get(operation.id)
-            if known is None or known.updated_at <= operation.updated_at:
+            if known is None or (known != operation and known.updated_at <= operation.updated_at):
                 self.operations[operation.id] = operation
+                self._operations_are_news = True
         if len(self.operations) > _MOST_OPERATIONS:
             newest = sorted(self.operations.values(), key=lambda operation: operation.started_at)
             self.operations = {operation.id: operation for operation in newest[-_MOST_OPERATIONS // 2 :]}
+
+    def take_news(self) -> tuple[bool, bool]:
+        """Whether services and whether operations have changed since the last call."""
+        news = self._services_are_news, self._operations_are_news
+        self._services_are_news = self._operations_are_news = False
+        return news
 
     def history(self, service_id: str = "") -> list[Operation]:
         """Operations of one service, or of all for "", newest first."""

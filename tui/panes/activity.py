@@ -14,7 +14,8 @@ from textual.widgets import Static
 from engine.model.operation import Operation
 from engine.model.watch import ServiceView
 from tui.panes.pane import Pane
-from tui.presenters.operations import COLUMNS, operation_content, operation_row
+from tui.presenters.operations import COLUMNS, operation_cells, operation_content
+from tui.presenters.table import Cells
 from tui.text import clean
 from tui.widgets.row_table import RowTable
 
@@ -64,23 +65,27 @@ class ActivityPane(Pane):
             self._pinned = self._pinned and self.table.cursor_key in {operation.id for operation in operations}
         self._operations, self._views, self._now = operations, views, now
         self._by_id = {operation.id: operation for operation in operations}
-        rows = [operation_row(operation, views.get(operation.service_id), now) for operation in operations]
-        self.table.show(rows, hidden=frozenset() if self.everything else frozenset({"service"}))
-        if rows and not self._pinned:
-            self.table.move_to(rows[0].key)
-        self.set_class(not rows, "-empty")
+        self.table.show(
+            [operation.id for operation in operations],
+            self._cells,
+            hidden=frozenset() if self.everything else frozenset({"service"}),
+        )
+        if operations and not self._pinned:
+            self.table.move_to(operations[0].id)
+        self.set_class(not operations, "-empty")
         self.show_note(Content.styled("all services" if self.everything else f"of {clean(whose)}", "$text-muted"))
         self._show_detail()
 
     def tick(self, now: float) -> None:
         """Let the durations of open operations grow."""
         self._now = now
-        running = [operation for operation in self._operations if operation.status.is_open]
-        if running:
-            self.table.update_rows(
-                [operation_row(operation, self._views.get(operation.service_id), now) for operation in running]
-            )
+        if any(operation.status.is_open for operation in self._operations):
+            self.table.refresh_changed()
             self._show_detail()
+
+    def _cells(self, operation_id: str) -> Cells:
+        operation = self._by_id[operation_id]
+        return operation_cells(operation, self._views.get(operation.service_id), self._now)
 
     def _show_detail(self) -> None:
         operation = self.operation

@@ -90,7 +90,7 @@ class LogsPane(Pane):
         subject = self.subject if self.kind is LogKind.DEPLOYMENT else ""
         if self.kind is LogKind.APPLICATION:
             subject = f"instance {self.instance_id[:8]}" if self.instance_id else "all instances"
-        self.tabs.update(Content.assemble(Content(" ").join(tabs), ("   " + subject, "$text-muted")))
+        self.tabs.update(Content.assemble(Content(" ").join(tabs), ("   " + subject, "$text-muted")), layout=False)
         note = Content.styled(
             *(("● following", "$text-success") if self.view.follow else ("○ paused", "$text-warning"))
         )

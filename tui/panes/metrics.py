@@ -27,7 +27,9 @@ class MetricsPane(Pane):
 
     def __init__(self) -> None:
         super().__init__(id="metrics")
-        self._kept: tuple[MetricAnswer, float] | None = None
+        self._reason = ""
+        self.shown_for = ("", TimeRange.HOUR_1)
+        """The service and the range of the answer that is shown."""
 
     def compose(self) -> ComposeResult:
         with ChartGrid(id="charts"):
@@ -42,14 +44,18 @@ class MetricsPane(Pane):
     def main_widget(self) -> ChartGrid:
         return self.charts
 
-    def show(self, answer: MetricAnswer | None, now: float) -> None:
-        """Draw an answer; None while there is no service to draw."""
+    def show(self, service_id: str, answer: MetricAnswer | None, now: float) -> None:
+        """Draw an answer about a service; None while there is no service to draw."""
+        self.shown_for = (service_id, self.time_range)
         measured = answer is not None and has_values(answer)
         self.set_class(not measured, "-empty")
         if answer is None or not measured:
-            self.empty.update(
+            reason = (
                 f"Nothing was measured in the last {self.time_range.words}." if answer else "No service is selected."
             )
+            if reason != self._reason:
+                self._reason = reason
+                self.empty.update(reason)
             return
         for spec in CHARTS:
             values = chart_values(spec, answer)

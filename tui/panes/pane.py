@@ -18,6 +18,8 @@ class Pane(Vertical):
     alone: reactive[bool] = reactive(False)
     """It is the only one on the screen: its title then names the others too."""
 
+    _note: Content | None = None
+
     def on_mount(self) -> None:
         self._show_title()
 
@@ -47,7 +49,9 @@ class Pane(Vertical):
 
     def show_note(self, note: Content) -> None:
         """Put content into the frame's lower edge."""
-        self.border_subtitle = note
+        if note != self._note:
+            self._note = note
+            self.border_subtitle = note
 
     def on_click(self, event: events.Click) -> None:
         if not self.has_focus_within:

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from engine.model.metric import Pulse
 from engine.model.watch import ServiceView
 from tui.panes.pane import Pane
-from tui.presenters.services import COLUMNS, SortBy, chosen, service_row
+from tui.presenters.services import COLUMNS, SortBy, chosen, service_cells
 from tui.presenters.units import count_text
 from tui.widgets.filter_input import FilterInput
 from tui.widgets.row_table import RowTable
@@ -46,7 +46,10 @@ class ServicesPane(Pane):
     def show(self, views: Mapping[str, ServiceView], pulses: Mapping[str, Pulse], now: float) -> None:
         self._views, self._pulses, self._now = views, pulses, now
         found = chosen(views.values(), pulses, filter_text=self.filter_text, sort_by=self.sort_by, reverse=self.reverse)
-        self.table.show([service_row(view, pulses.get(view.service.service_id), now) for view in found])
+        self.table.show(
+            [view.service.service_id for view in found],
+            lambda service_id: service_cells(views[service_id], pulses.get(service_id), now),
+        )
         nothing = bool(views) and not found
         if nothing:
             self.no_match.update("No service matches the filter. Esc clears it.")
@@ -85,8 +88,7 @@ class ServicesPane(Pane):
                 )
             )
         else:
-            place = f"{self.table.cursor_row + 1}/{total}" if total else count_text(0, "service")
-            self.show_note(Content.styled(place, "$text-muted"))
+            self.show_note(Content.styled(count_text(total, "service"), "$text-muted"))
 
     @on(FilterInput.Changed)
     def _filter(self, event: FilterInput.Changed) -> None:
@@ -97,10 +99,6 @@ class ServicesPane(Pane):
     def _filter_done(self, event: FilterInput.Closed) -> None:
         event.stop()
         self.table.focus()
-
-    @on(RowTable.Highlighted)
-    def _moved(self) -> None:
-        self._show_count(len(self.table.rows))
 
     @on(RowTable.HeaderClicked)
     def _sort_by_column(self, event: RowTable.HeaderClicked) -> None:

@@ -6,7 +6,7 @@ from engine.model.errors import Failure, FailureKind
 from engine.model.operation import Operation, OperationStatus, OperationStep, OperationType
 from engine.model.watch import ServiceView
 from tui.presenters.faces import Face, operation_face
-from tui.presenters.table import Cell, Column, Row
+from tui.presenters.table import Cell, Cells, Column
 from tui.presenters.units import age_text, duration_text
 from tui.text import clean
 
@@ -60,18 +60,15 @@ HAS_DEPLOYMENT_LOG = frozenset(
 )
 
 
-def operation_row(operation: Operation, view: ServiceView | None, now: float) -> Row:
+def operation_cells(operation: Operation, view: ServiceView | None, now: float) -> Cells:
     """The cells of one operation, in the order of COLUMNS. `view` is its service as it is now, if it still is."""
     took = (operation.ended_at if operation.ended_at is not None else now) - operation.started_at
-    return Row(
-        key=operation.id,
-        cells=(
-            operation_face(operation).cell,
-            Cell(clean(operation.service_name), "strong"),
-            detail_cell(operation, view),
-            Cell(duration_text(took), "accent" if operation.status.is_open else ""),
-            Cell(age_text(now - operation.started_at), "muted"),
-        ),
+    return (
+        operation_face(operation).cell,
+        Cell(clean(operation.service_name), "strong"),
+        detail_cell(operation, view),
+        Cell(duration_text(took), "accent" if operation.status.is_open else ""),
+        Cell(age_text(now - operation.started_at), "muted"),
     )
 
 

@@ -1,4 +1,4 @@
-"""The services table: one row a service, its order, its filter, and the lines that say more about the selected one."""
+"""The services table: one line a service, its order, its filter, and the lines that say more about the selected one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -8,7 +8,7 @@ from engine.model.metric import Pulse
 from engine.model.service import ServiceStatus, SourceConfiguration
 from engine.model.watch import EngineInfo, ServiceView
 from tui.presenters.faces import service_face
-from tui.presenters.table import Cell, Column, Row
+from tui.presenters.table import Cell, Cells, Column
 from tui.presenters.units import age_text, bytes_text, count_text, millis_text, rate_text
 from tui.text import clean
 
@@ -37,24 +37,21 @@ class SortBy(StrEnum):
 _MOST_URGENT_FIRST = {"error": 0, "warning": 1, "accent": 2, "success": 3, "muted": 4}
 
 
-def service_row(view: ServiceView, pulse: Pulse | None, now: float) -> Row:
+def service_cells(view: ServiceView, pulse: Pulse | None, now: float) -> Cells:
     """The cells of one service, in the order of COLUMNS. `now` in seconds since the epoch."""
     service = view.service
     serving = service.status is ServiceStatus.RUNNING or bool(view.instances)
     nothing = Cell("-", "muted")
-    return Row(
-        key=service.service_id,
-        cells=(
-            Cell(clean(service.service_name), "strong"),
-            service_face(view).cell,
-            Cell(source_text(service.source_configuration), "muted"),
-            instances_cell(view),
-            Cell(rate_text(pulse.requests_per_s)) if pulse and serving else nothing,
-            Cell(millis_text(pulse.latency_p95_ms)) if pulse and pulse.latency_p95_ms is not None else nothing,
-            Cell(f"{pulse.cpu_percent:.0f}%") if pulse and serving else nothing,
-            Cell(bytes_text(pulse.memory_bytes)) if pulse and pulse.memory_bytes else nothing,
-            Cell(age_text(now - service.created_at), "muted"),
-        ),
+    return (
+        Cell(clean(service.service_name), "strong"),
+        service_face(view).cell,
+        Cell(source_text(service.source_configuration), "muted"),
+        instances_cell(view),
+        Cell(rate_text(pulse.requests_per_s)) if pulse and serving else nothing,
+        Cell(millis_text(pulse.latency_p95_ms)) if pulse and pulse.latency_p95_ms is not None else nothing,
+        Cell(f"{pulse.cpu_percent:.0f}%") if pulse and serving else nothing,
+        Cell(bytes_text(pulse.memory_bytes)) if pulse and pulse.memory_bytes else nothing,
+        Cell(age_text(now - service.created_at), "muted"),
     )
 
 
@@ -109,10 +106,9 @@ def chosen(
     reverse: bool = False,
 ) -> list[ServiceView]:
     """The services that the filter leaves, in order. Equal ones follow their names."""
-    wanted = parse_filter(filter_text)
     key = _SORT_KEYS[sort_by]
     return sorted(
-        (view for view in views if wanted(view)),
+        filter(parse_filter(filter_text), views) if filter_text.strip() else views,
         key=lambda view: (
             *key(view, pulses.get(view.service.service_id)),
             view.service.service_name.lower(),

@@ -1,4 +1,4 @@
-"""What a table shows: columns, rows of cells, and how the columns share the width there is."""
+"""What a table shows: columns, lines of cells, and how the columns share the width there is."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,12 +18,8 @@ def style_of(role: str) -> str:
     return {"": "", "strong": "bold", "muted": "$text-muted"}.get(role, f"$text-{role}")
 
 
-class Row(Value, frozen=True, kw_only=True):
-    """One line of a table; `key` stays the same while the cells change."""
-
-    key: str
-    cells: tuple[Cell, ...]
-    """One a column, in the order of the columns."""
+Cells = tuple[Cell, ...]
+"""One line of a table: a cell a column, in the order of the columns."""
 
 
 class Column(Value, frozen=True, kw_only=True):

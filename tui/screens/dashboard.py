@@ -74,6 +74,7 @@ class Dashboard(Screen[None]):
     who = query_one("#who", Bar)
     why = query_one("#why", Bar)
     face = query_one("#face", Static)
+    panes = query_one("#panes", Container)
     services = query_one(ServicesPane)
     activity = query_one(ActivityPane)
     logs = query_one(LogsPane)
@@ -125,30 +126,33 @@ class Dashboard(Screen[None]):
 
     def on_mount(self) -> None:
         self.services.table.sorted_by = (self.services.sort_by.value, False)
-        self.watch(self.home, "connection", self.show_state, init=False)
-        self.watch(self.home, "busy", self.show_state, init=False)
+        self.watch(self.home, "connection", self._show_connection, init=False)
+        self.watch(self.home, "busy", self._show_surroundings, init=False)
         self.set_interval(_TICK_S, self._tick)
         self.go_to("services")
-        self.show_state()
+        self._show_surroundings()
 
     def on_resize(self, _: Resize) -> None:
         self._fit()
-        self.show_state()
+        self._show_surroundings()
 
     # What the bridge brings.
 
     @on(WorldChanged)
     def _world_changed(self) -> None:
         world = self.bridge.world
-        with self.app.batch_update():
+        services_changed, operations_changed = world.take_news()
+        if services_changed:
             self.services.show(world.services, world.pulses, self.now)
             if self._awaited in world.services:
                 self.select(self._awaited)
             if self.selected not in world.services:
                 self.selected = self.services.table.cursor_key
+            self._show_surroundings()
+            self._show_service()
+        if services_changed or operations_changed:
             self._show_activity()
             self._follow_logs()
-            self.show_state()
 
     @on(LogsArrived)
     def _logs_arrived(self) -> None:
@@ -159,7 +163,7 @@ class Dashboard(Screen[None]):
     @on(MetricsArrived)
     def _metrics_arrived(self, event: MetricsArrived) -> None:
         if (event.service_id, event.time_range) == (self.selected, self.metrics.time_range):
-            self.metrics.show(event.answer, event.now)
+            self.metrics.show(event.service_id, event.answer, event.now)
 
     @on(WatchRefused)
     def _watch_refused(self, event: WatchRefused) -> None:
@@ -202,7 +206,7 @@ class Dashboard(Screen[None]):
         self._follow_metrics()
         self._show_activity()
         self._follow_logs()
-        self.show_state()
+        self._show_service()
 
     def select(self, service_id: str) -> None:
         """Make this service the selected one, now or as soon as the list has it."""
@@ -210,7 +214,7 @@ class Dashboard(Screen[None]):
         if service_id not in self.bridge.world.services:
             self._awaited = service_id
             return
-        if self.services.filter_text and service_id not in {row.key for row in self.services.table.rows}:
+        if self.services.filter_text and service_id not in self.services.table.keys:
             self.services.clear_filter()
         self.services.table.move_to(service_id)
         self.selected = service_id
@@ -247,7 +251,7 @@ class Dashboard(Screen[None]):
             failed=self.home.connection.state is ConnectionState.FAILED,
             service=view,
             url=url_of(view, self.home.connection.info) if view else "",
-            pane="face" if self.has_class("-face") else self.pane.id or "",
+            pane="face" if self.face.display else self.pane.id or "",
             operation=self.activity.operation,
             instances=len(view.instances) if view else 0,
             time_range=self.metrics.time_range,
@@ -263,21 +267,30 @@ class Dashboard(Screen[None]):
             "" if everything or view is None else view.service.service_name,
         )
 
-    def show_state(self) -> None:
-        """The bars, the keys, and a face instead of the panes where there is nothing to show in them."""
+    def _show_surroundings(self) -> None:
+        """The top bar, and a face instead of the panes where there is nothing to show in them."""
         world, connection = self.bridge.world, self.home.connection
+        views = list(world.services.values()) if world.loaded else []
         self.top.left, self.top.right = status.top_bar(
-            list(world.services.values()) if world.loaded else [],
-            connection,
-            self.home.busy,
-            brief=self.size.width < NARROW,
+            views, connection, self.home.busy, brief=self.size.width < NARROW
         )
         face = status.face(world, connection)
-        self.set_class(face is not None, "-face")
+        # Not a class on the screen: that would style every widget anew.
+        for widget in (self.who, self.why, self.panes):
+            widget.display = face is None
+        self.face.display = face is not None
         if face is not None:
             self.face.update(face)
+        self._show_keys()
+
+    def _show_connection(self) -> None:
+        self._show_surroundings()
+        self._show_service()
+
+    def _show_service(self) -> None:
+        """What is said about the selected service above the panes."""
         view = self.view
-        self.who.left, self.who.right = status.who_bar(view, connection.info) if view else ((), ())
+        self.who.left, self.who.right = status.who_bar(view, self.home.connection.info) if view else ((), ())
         self.why.left = status.why_bar(view) if view else ()
         self._show_keys()
 
@@ -305,11 +318,12 @@ class Dashboard(Screen[None]):
         self._show_keys()
 
     def _fit(self) -> None:
+        """Show one pane or all of them, as there is room."""
         single = self.single
         for pane in self.query(Pane):
             pane.alone = single
             pane.display = pane.current or not single
-        self.set_class(single, "-single")
+        self.panes.styles.layout = "vertical" if single else "grid"
 
     @on(DescendantFocus)
     def _focus_moved(self, event: DescendantFocus) -> None:

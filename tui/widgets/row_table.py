@@ -1,6 +1,6 @@
-"""RowTable: keyed rows that share the width there is, drawn line by line, so that thousands cost as little as ten."""
+"""RowTable: keyed lines that share the width there is; only those in sight are made, so thousands cost as ten do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.presenters.table import GAP, Cell, Column, Row, fit
+from tui.presenters.table import GAP, Cell, Cells, Column, fit
 
 ROLES = ("muted", "strong", "accent", "success", "warning", "error")
 
@@ -91,57 +91,58 @@ class RowTable(ScrollView, can_focus=True):
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._columns = tuple(columns)
-        self._rows: Sequence[Row] = ()
-        self._index: dict[str, int] = {}
+        self._keys: Sequence[str] = ()
+        self._cells: Callable[[str], Cells] = lambda _: ()
+        self._places: dict[str, int] = {}
+        self._drawn: dict[int, Cells] = {}
+        """The cells of each place as they were drawn last."""
         self._widths: tuple[int, ...] = ()
         self._fitted_to = -1
         self._hidden: frozenset[str] = frozenset()
 
     @property
-    def rows(self) -> Sequence[Row]:
-        return self._rows
+    def keys(self) -> Sequence[str]:
+        """The keys of all lines, in order."""
+        return self._keys
 
     @property
     def cursor_row(self) -> int:
-        """The highlighted row's place, -1 when there are no rows."""
-        return self._index.get(self.cursor_key, -1)
+        """The highlighted line's place, -1 when there are none."""
+        return self._places.get(self.cursor_key, -1)
 
-    def show(self, rows: Sequence[Row], *, hidden: frozenset[str] = frozenset()) -> None:
-        """Replace all rows; only the lines that look different are drawn again. `hidden` columns are left out.
+    def show(self, keys: Sequence[str], cells: Callable[[str], Cells], *, hidden: frozenset[str] = frozenset()) -> None:
+        """Replace all lines; only those that look different are drawn again. `hidden` columns are left out.
 
-        The cursor stays on its key; where that is gone it goes to the row that took its place.
+        `cells` is asked for the lines in sight, whenever they are drawn. The cursor stays on its key; where that is
+        gone it goes to the line that took its place.
         """
-        old_rows, old_place = self._rows, self.cursor_row
-        self._rows = rows
-        self._index = {row.key: place for place, row in enumerate(rows)}
+        old_keys, old_place = self._keys, self.cursor_row
+        self._keys, self._cells = keys, cells
+        self._places = {key: place for place, key in enumerate(keys)}
         if hidden != self._hidden:
             self._hidden = hidden
             self._fitted_to = -1
-        if len(rows) != len(old_rows) or self._fitted_to < 0:
+        if len(keys) != len(old_keys) or self._fitted_to < 0:
             self._resized()
             self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
         else:
-            self._refresh_changed(old_rows)
-        if self.cursor_key not in self._index:
-            place = min(max(old_place, 0), len(rows) - 1)
-            self._highlight(place, by_user=False)
+            self.refresh_changed()
+        if self.cursor_key not in self._places:
+            self._highlight(min(max(old_place, 0), len(keys) - 1), by_user=False)
         elif self.cursor_row != old_place:
             self.refresh()
 
-    def update_rows(self, changed: Sequence[Row]) -> None:
-        """Put changed rows in the place of those with the same key; keys that are not shown are ignored."""
-        rows = list(self._rows)
-        for row in changed:
-            place = self._index.get(row.key)
-            if place is not None and rows[place] != row:
-                rows[place] = row
+    def refresh_changed(self) -> None:
+        """Draw the lines in sight again whose cells are no longer those that were drawn."""
+        top = int(self.scroll_offset.y)
+        for place in range(top, min(top + self._page, len(self._keys))):
+            if self._cells(self._keys[place]) != self._drawn.get(place):
                 self._refresh_row(place)
-        self._rows = rows
 
     def move_to(self, key: str) -> None:
         """Put the cursor on a row, if it is there."""
-        if key in self._index:
-            self._highlight(self._index[key], by_user=False)
+        if key in self._places:
+            self._highlight(self._places[key], by_user=False)
 
     def action_move(self, step: int) -> None:
         self._highlight(self.cursor_row + step, by_user=True)
@@ -151,7 +152,7 @@ class RowTable(ScrollView, can_focus=True):
         self._highlight(self.cursor_row + (step if pages > 0 else -step), by_user=True)
 
     def action_to_end(self, last: bool) -> None:
-        self._highlight(len(self._rows) - 1 if last else 0, by_user=True)
+        self._highlight(len(self._keys) - 1 if last else 0, by_user=True)
 
     def action_choose(self) -> None:
         if self.cursor_key:
@@ -162,13 +163,13 @@ class RowTable(ScrollView, can_focus=True):
         return max(1, self.size.height - 1)
 
     def _highlight(self, place: int, *, by_user: bool) -> None:
-        if not self._rows:
+        if not self._keys:
             if self.cursor_key:
                 self.cursor_key = ""
                 self._tell_highlighted("", by_user=by_user)
             return
-        place = min(max(place, 0), len(self._rows) - 1)
-        key = self._rows[place].key
+        place = min(max(place, 0), len(self._keys) - 1)
+        key = self._keys[place]
         if key != self.cursor_key:
             self._refresh_row(self.cursor_row)
             self.cursor_key = key
@@ -192,24 +193,19 @@ class RowTable(ScrollView, can_focus=True):
         if place >= 0 and 0 < line < self.size.height:
             self.refresh(Region(0, line, self.size.width, 1))
 
-    def _refresh_changed(self, old_rows: Sequence[Row]) -> None:
-        top = int(self.scroll_offset.y)
-        for place in range(top, min(top + self._page, len(self._rows))):
-            if self._rows[place] != old_rows[place]:
-                self._refresh_row(place)
-
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's
-        return len(self._rows) + 1
+        return len(self._keys) + 1
 
     def on_resize(self, _: events.Resize) -> None:
         self._resized()
-        if self._rows:
+        if self._keys:
             self._reveal(max(0, self.cursor_row))
 
     def _resized(self) -> None:
         """Tell the scroll bar how much there is; the width is shared out again with the next line drawn."""
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self.virtual_size = Size(self.size.width, len(self._keys) + 1)
         self._fitted_to = -1
+        self._drawn.clear()
 
     def _share_out(self, width: int) -> None:
         present = [column for column in self._columns if column.key not in self._hidden]
@@ -227,10 +223,11 @@ class RowTable(ScrollView, can_focus=True):
         if y == 0:
             return self._strip(self._header(), width, header=True)
         place = y - 1 + int(self.scroll_offset.y)
-        if not 0 <= place < len(self._rows):
+        if not 0 <= place < len(self._keys):
             return Strip.blank(width, self.rich_style)
-        row = self._rows[place]
-        return self._strip(row.cells, width, cursor=row.key == self.cursor_key).apply_meta({"row": place})
+        key = self._keys[place]
+        cells = self._drawn[place] = self._cells(key)
+        return self._strip(cells, width, cursor=key == self.cursor_key).apply_meta({"row": place})
 
     def _header(self) -> tuple[Cell, ...]:
         key, reverse = self.sorted_by
@@ -266,7 +263,7 @@ class RowTable(ScrollView, can_focus=True):
         meta = event.style.meta
         if "column" in meta:
             self.post_message(self.HeaderClicked(self, meta["column"]))
-        elif "row" in meta and 0 <= meta["row"] < len(self._rows):
+        elif "row" in meta and 0 <= meta["row"] < len(self._keys):
             self._highlight(meta["row"], by_user=True)
             if event.chain > 1:
                 self.action_choose()

@@ -1,0 +1,159 @@
+"""The screen with 500 services: from the start of Python to the first frame, and from a key to the drawn answer.
+
+    python tests/benchmarks/bench_tui.py
+
+The compositor is the real one; only the terminal is missing. The first number includes the interpreter and imports.
+"""
+
+import asyncio
+import importlib.util
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = 500
+SIZE = (120, 40)
+RUNS = 5
+QUIET_S = 0.2
+"""Between two keys, so that what a selection brings (logs, charts) does not run into the next."""
+TARGET_FIRST_FRAME_S, TARGET_KEY_S = 1.0, 0.05
+
+
+def fake_engine() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fake_engine", ROOT / "tests" / "tui" / "fake_engine.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fake_engine"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+async def first_frames(started: float) -> None:
+    """Print the seconds from `started` (wall clock) to the first frame and to the first with services in it."""
+    from tui.app import HomerunApp
+
+    drawn: list[float] = []
+
+    class Timed(HomerunApp):
+        def _display(self, screen: Any, renderable: Any) -> None:
+            super()._display(screen, renderable)
+            drawn.append(time.time())
+
+    async def connect() -> Any:
+        module = fake_engine()
+        return module.city(SERVICES)
+
+    app = Timed(connect=connect)
+    async with app.run_test(size=SIZE):
+        while not app.dashboard.services.table.keys:
+            await asyncio.sleep(0.001)
+        with_services = time.time()
+        while drawn[-1] < with_services:
+            await asyncio.sleep(0.001)
+    print(drawn[0] - started, drawn[-1] - started)
+
+
+async def keys() -> dict[str, list[float]]:
+    """Seconds from each key to the drawing that shows its effect."""
+    from textual import events
+    from textual.keys import _character_to_key
+
+    from tui.app import HomerunApp
+
+    drawn = [0.0]
+
+    class Timed(HomerunApp):
+        def _display(self, screen: Any, renderable: Any) -> None:
+            super()._display(screen, renderable)
+            drawn[0] = time.perf_counter()
+
+    module = fake_engine()
+    app = Timed(module.city(SERVICES), clock=module.FrozenClock())
+    found: dict[str, list[float]] = {}
+    async with app.run_test(size=SIZE) as pilot:
+        while not app.dashboard.services.table.keys:
+            await asyncio.sleep(0.01)
+        await pilot.pause(0.5)
+
+        dashboard = app.dashboard
+        table = dashboard.services.table
+
+        async def press(name: str, key: str, answered: Callable[[], object]) -> None:
+            character = key if len(key) == 1 else None
+            drawn[0] = 0.0
+            before = time.perf_counter()
+            app.post_message(events.Key(_character_to_key(key) if character else key, character))
+            while not answered():
+                await asyncio.sleep(0)
+            changed = time.perf_counter()
+            while drawn[0] < changed:
+                await asyncio.sleep(0)
+            found.setdefault(name, []).append(drawn[0] - before)
+            await asyncio.sleep(QUIET_S)
+
+        async def move(name: str, key: str) -> None:
+            here = table.cursor_key
+            await press(name, key, lambda: table.cursor_key != here)
+
+        for _ in range(20):
+            await move("down", "down")
+        for _ in range(10):
+            await move("page down", "pagedown")
+        for _ in range(20):
+            await move("up", "up")
+        for _ in range(6):
+            await press("open the filter", "/", lambda: dashboard.services.filter_input.is_open)
+            for end in range(1, len("service-4") + 1):
+                text = "service-4"[:end]
+                await press("type a filter", text[-1], lambda text=text: dashboard.services.filter_text == text)
+            await press("clear the filter", "escape", lambda: len(table.keys) == SERVICES)
+        for _ in range(12):
+            pane = dashboard.pane
+            await press("next pane", "tab", lambda pane=pane: dashboard.pane is not pane)
+        for _ in range(10):
+            zoomed = dashboard.zoomed
+            await press("zoom", "z", lambda zoomed=zoomed: dashboard.zoomed is not zoomed)
+        for _ in range(8):
+            order = dashboard.services.sort_by
+            await press("sort", "s", lambda order=order: dashboard.services.sort_by is not order)
+    return found
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["first-frame"]:
+        asyncio.run(first_frames(float(sys.argv[2])))
+        return
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "TEXTUAL_ANIMATIONS": "none"}
+    os.environ["TEXTUAL_ANIMATIONS"] = "none"
+    empty, filled = [], []
+    for _ in range(RUNS):
+        argv = [sys.executable, __file__, "first-frame", repr(time.time())]
+        output = subprocess.run(argv, env=environ, check=True, capture_output=True, text=True).stdout.split()
+        empty.append(float(output[0]))
+        filled.append(float(output[1]))
+    print(f"{SERVICES} services, {SIZE[0]}x{SIZE[1]}, median (worst) of {RUNS} starts; targets in brackets")
+    print(f"  first frame                 {_times(empty)}   [{TARGET_FIRST_FRAME_S:.0f} s]")
+    print(f"  first frame with services   {_times(filled)}   [{TARGET_FIRST_FRAME_S:.0f} s]")
+    print("from a key to the drawing of its effect, median (worst)")
+    every: list[float] = []
+    for name, times in asyncio.run(keys()).items():
+        every += times
+        print(f"  {name:<27} {_times(times)}   [{TARGET_KEY_S * 1000:.0f} ms]")
+    print(f"  {'all keys':<27} {_times(every)}   [{TARGET_KEY_S * 1000:.0f} ms]")
+
+
+def _times(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds) * 1000:6.0f} ms ({max(seconds) * 1000:.0f} ms)"
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()

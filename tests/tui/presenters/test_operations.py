@@ -1,0 +1,92 @@
+"""The activity table and everything that is told about one operation."""
+
+import pytest
+
+from engine.model.errors import Failure, FailureKind
+from engine.model.operation import OperationStatus, OperationStep, OperationType
+from engine.model.service import ServiceStatus
+from tui.presenters.faces import operation_face
+from tui.presenters.operations import (
+    STEPS,
+    detail_cell,
+    operation_cells,
+    operation_content,
+    steps_content,
+    why_waiting,
+)
+
+
+@pytest.fixture
+def shop(fake):
+    return fake.service("shop-api", 1, status=ServiceStatus.OPERATION_IN_PROGRESS)
+
+
+@pytest.fixture
+def running(fake, shop):
+    return fake.operation(
+        shop, 1, status=OperationStatus.IN_PROGRESS, step=OperationStep.HEALTH_CHECK, note="main 3f2a91c", ago_s=12
+    )
+
+
+def test_an_open_operation_counts_its_seconds_and_says_why_it_waits(fake, shop, running):
+    view = fake.view(shop, operation=running, waiting="health check 2 of 3")
+    status, name, detail, took, ago = operation_cells(running, view, fake.NOW)
+    assert status.text == "◐ Deploying"
+    assert name.text == "shop-api"
+    assert detail.text == "health check: health check 2 of 3"
+    assert took.text == "12s"
+    assert ago.text == "12s"
+
+
+def test_what_another_operation_waits_for_is_not_shown(fake, shop, running):
+    other = fake.operation(shop, 2, status=OperationStatus.IN_PROGRESS, step=OperationStep.BUILD)
+    view = fake.view(shop, operation=other, waiting="something else")
+    assert why_waiting(running, view) == "health check: main 3f2a91c"
+
+
+def test_an_ended_operation_stops_counting(fake, shop):
+    done = fake.operation(shop, 1, ago_s=600, took_s=4.2, note="main 3f2a91c Fix it")
+    _, _, detail, took, ago = operation_cells(done, None, fake.NOW + 1000)
+    assert (detail.text, took.text, ago.text) == ("main 3f2a91c Fix it", "4.2s", "26m")
+
+
+@pytest.mark.parametrize("kind", OperationType)
+@pytest.mark.parametrize("status", OperationStatus)
+def test_every_operation_has_a_face_in_its_column(fake, shop, kind, status):
+    face = operation_face(fake.operation(shop, 1, kind=kind, status=status))
+    assert len(face.text) <= 17
+    assert face.role
+
+
+@pytest.mark.parametrize("kind", OperationType)
+def test_steps_tick_one_after_the_other(fake, shop, kind):
+    for index, step in enumerate(STEPS[kind]):
+        running = fake.operation(shop, 1, kind=kind, status=OperationStatus.IN_PROGRESS, step=step)
+        glyphs = [word for word in steps_content(running).plain.split() if word in "✓◐·✕"]
+        assert glyphs == ["✓"] * index + ["◐"] + ["·"] * (len(STEPS[kind]) - index - 1)
+
+
+def test_a_failure_tells_cause_exit_code_hint_and_evidence(fake, shop):
+    failed = fake.operation(
+        shop, 1, status=OperationStatus.FAILED, step=OperationStep.BUILD, failure=fake.BUILD_FAILURE
+    )
+    told = operation_content(failed, None).plain
+    assert told.splitlines()[0] == "✕ Deploy failed: the build failed · exit code 1"
+    assert fake.BUILD_FAILURE.message in told
+    assert fake.BUILD_FAILURE.hint in told
+    assert all(line in told for line in fake.BUILD_FAILURE.evidence)
+    assert detail_cell(failed, None).text == fake.BUILD_FAILURE.message
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_every_kind_of_failure_has_words(fake, shop, kind):
+    failed = fake.operation(shop, 1, status=OperationStatus.FAILED, failure=Failure(kind=kind, message="m"))
+    assert operation_content(failed, None).plain.startswith("✕ Deploy failed: the ") or kind is FailureKind.INTERNAL
+
+
+def test_evidence_is_cleaned_and_never_markup(fake, shop):
+    failure = Failure(kind=FailureKind.BUILD, message="[red]m[/]", evidence=("\x1b[2Jgone", "[b]x[/b]"))
+    told = operation_content(fake.operation(shop, 1, status=OperationStatus.FAILED, failure=failure), None)
+    assert "\x1b" not in told.plain
+    assert "[red]m[/]" in told.plain
+    assert "[b]x[/b]" in told.plain

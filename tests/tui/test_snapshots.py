@@ -1,0 +1,225 @@
+"""How every page and state looks at the three sizes. Look at each picture before accepting a changed one.
+
+`pytest tests/tui/test_snapshots.py --snapshot-update` takes them anew.
+"""
+
+import asyncio
+
+import pytest
+
+from engine.model.errors import EngineError, ErrorCode
+
+pytestmark = pytest.mark.slow
+
+SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+every_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+two_sizes = pytest.mark.parametrize("size", list(SIZES.values())[:2], ids=list(SIZES)[:2])
+small = pytest.mark.parametrize("size", [SIZES["80x24"]], ids=["80x24"])
+wide = pytest.mark.parametrize("size", [SIZES["120x40"]], ids=["120x40"])
+
+
+@pytest.fixture
+def looks(snap_compare, open_app, fake, settled):
+    """Compare what an application shows, on one service, after some keys."""
+
+    def compare(size, *keys, app=None, service="", ready=None):
+        app = app or open_app()
+
+        async def prepare(pilot):
+            await settled(pilot, ready)
+            dashboard = app.dashboard
+            if service:
+                found = next(v for v in dashboard.bridge.world.services.values() if v.service.service_name == service)
+                dashboard.select(found.service.service_id)
+            if dashboard.view is not None:
+                # Logs and charts come by subscription, a moment after the selection has settled.
+                await settled(pilot, lambda: app.shows_selection)
+            for key in keys:
+                if callable(key):
+                    await key(pilot)
+                else:
+                    await pilot.press(key)
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.15)
+            await pilot.pause()
+            for blinking in app.screen.query("Input"):
+                blinking.cursor_blink = False
+
+        return snap_compare(app, terminal_size=size, run_before=prepare)
+
+    return compare
+
+
+@pytest.fixture
+def open_app(open_app, monkeypatch):
+    """Applications that know when the logs and charts of the selected service are on the screen."""
+    from tui.app import HomerunApp
+
+    def shows_selection(app) -> bool:
+        dashboard, bridge = app.dashboard, app.dashboard.bridge
+        return (
+            bridge._logs.value == dashboard._log_selector()
+            and bridge._mail.selector == bridge._logs.value
+            and not bridge._mail.lines
+            and not bridge._mail.fresh
+            and dashboard.metrics.shown_for == (dashboard.selected, dashboard.metrics.time_range)
+        )
+
+    monkeypatch.setattr(HomerunApp, "shows_selection", property(shows_selection), raising=False)
+    return open_app
+
+
+@every_size
+def test_a_running_service(looks, size):
+    assert looks(size, service="shop-api")
+
+
+@every_size
+def test_a_failed_creation(looks, size):
+    assert looks(size, service="image-resizer")
+
+
+@every_size
+def test_a_deployment_rolled_back(looks, size):
+    assert looks(size, "2", service="reports")
+
+
+@two_sizes
+def test_work_in_progress(looks, size):
+    assert looks(size, "2", service="python-hello")
+
+
+@two_sizes
+def test_a_paused_service(looks, size):
+    assert looks(size, service="mailer")
+
+
+@every_size
+def test_no_services_yet(looks, size, open_app, fake):
+    assert looks(size, app=open_app(fake.FakeEngine()))
+
+
+@two_sizes
+def test_loading(looks, size, open_app):
+    async def connect():
+        await asyncio.Event().wait()
+
+    assert looks(size, app=open_app(connect=connect), ready=lambda: True)
+
+
+@two_sizes
+def test_not_connected(looks, size, open_app):
+    async def connect():
+        raise ConnectionError("Another engine (pid 4711) owns /home/ada/.local/share/homerun but does not answer.")
+
+    app = open_app(connect=connect)
+    assert looks(size, app=app, ready=lambda: app.connection.reason)
+
+
+@wide
+def test_reconnecting(looks, size, open_app, fake, settled):
+    engine = fake.town()
+    app = open_app(engine)
+
+    async def drop(pilot):
+        engine.drop()
+        await settled(pilot, lambda: not app.connection.is_up)
+
+    assert looks(size, drop, app=app, service="shop-api")
+
+
+@small
+@pytest.mark.parametrize("pane", ["2", "3", "4"], ids=["activity", "logs", "metrics"])
+def test_each_pane_alone(looks, size, pane):
+    assert looks(size, pane, service="shop-api")
+
+
+@wide
+def test_zoomed_charts(looks, size):
+    assert looks(size, "4", "z", service="shop-api")
+
+
+@wide
+def test_zoomed_services(looks, size):
+    assert looks(size, "z", service="shop-web")
+
+
+@two_sizes
+def test_activity_of_all(looks, size):
+    assert looks(size, "2", "a", service="shop-api")
+
+
+@two_sizes
+def test_filtering_services(looks, size):
+    assert looks(size, "slash", *"status:run")
+
+
+@wide
+def test_a_filter_without_matches(looks, size):
+    assert looks(size, "slash", *"zzz", "enter")
+
+
+@small
+def test_filtering_log_lines(looks, size):
+    assert looks(size, "3", "slash", *"GET", "enter", service="shop-api")
+
+
+@two_sizes
+def test_the_palette(looks, size):
+    async def listed(pilot):
+        await asyncio.sleep(0.3)
+
+    assert looks(size, "colon", listed, service="shop-api")
+
+
+@two_sizes
+def test_help(looks, size):
+    assert looks(size, "question_mark", service="shop-api")
+
+
+@small
+def test_help_from_the_logs(looks, size):
+    assert looks(size, "3", "f1", service="shop-api")
+
+
+@small
+def test_leaving(looks, size, open_app):
+    assert looks(size, "q", app=open_app(embeds=lambda: True))
+
+
+@two_sizes
+def test_deleting(looks, size):
+    assert looks(size, "x", *"mail", service="mailer")
+
+
+@wide
+def test_deploying(looks, size):
+    assert looks(size, "d", service="shop-api")
+
+
+@two_sizes
+def test_creating(looks, size):
+    assert looks(size, "n", service="shop-api")
+
+
+@small
+def test_a_refusal(looks, size, open_app, fake):
+    engine = fake.town()
+    engine.refusal = EngineError(ErrorCode.INVALID_STATE, "Service cannot be paused in the current state: [b]BUSY[/b].")
+    assert looks(size, "p", "enter", app=open_app(engine), service="shop-api")
+
+
+@wide
+def test_many_services(looks, size, open_app, fake):
+    assert looks(size, "pagedown", "down", app=open_app(fake.city(500)))
+
+
+@wide
+def test_the_light_theme(looks, size):
+    assert looks(size, "T", service="reports")
+
+
+@wide
+def test_without_colours(looks, size, monkeypatch, open_app):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert looks(size, app=open_app(), service="reports")

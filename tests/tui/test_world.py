@@ -1,0 +1,61 @@
+"""What the subscriptions said so far."""
+
+import msgspec
+
+from engine.model.metric import Pulse
+from engine.model.watch import OperationsChange, ServicesChange
+from tui.world import World
+
+
+def test_changes_add_up(fake):
+    world = World()
+    a, b = fake.view(fake.service("a", 1)), fake.view(fake.service("b", 2))
+    pulse = Pulse(service_id=fake.hexed(1), requests_per_s=1, cpu_percent=1, memory_bytes=1)
+    world.apply_services(ServicesChange(snapshot=True, changed=(a, b), pulses=(pulse,)))
+    assert world.loaded
+    assert world.take_news() == (True, False)
+    world.apply_services(ServicesChange(removed=(fake.hexed(1),)))
+    assert list(world.services) == [fake.hexed(2)]
+    assert world.pulses == {}
+    assert world.take_news() == (True, False)
+    assert world.take_news() == (False, False)
+
+
+def test_a_new_snapshot_forgets_what_is_gone(fake):
+    world = World()
+    world.apply_services(ServicesChange(snapshot=True, changed=(fake.view(fake.service("a", 1)),)))
+    world.apply_services(ServicesChange(snapshot=True, changed=(fake.view(fake.service("b", 2)),)))
+    assert list(world.services) == [fake.hexed(2)]
+
+
+def test_an_older_word_about_an_operation_does_not_win(fake):
+    world = World()
+    new = fake.operation(fake.service("a", 1), 1)
+    old = msgspec.structs.replace(new, updated_at=new.updated_at - 1, note="old")
+    world.apply_operations(OperationsChange(snapshot=True, changed=(new,)))
+    world.take_news()
+    world.apply_operations(OperationsChange(snapshot=True, changed=(old,)))
+    assert world.history() == [new]
+    assert world.take_news() == (False, False), "the same again is no news"
+
+
+def test_history_is_newest_first_and_of_one_service_when_asked(fake):
+    world = World()
+    a, b = fake.service("a", 1), fake.service("b", 2)
+    first, second, third = (
+        fake.operation(a, 1, ago_s=30),
+        fake.operation(b, 2, ago_s=20),
+        fake.operation(a, 3, ago_s=10),
+    )
+    world.apply_operations(OperationsChange(changed=(first, second, third)))
+    assert world.history() == [third, second, first]
+    assert world.history(a.service_id) == [third, first]
+
+
+def test_the_history_is_bounded(fake):
+    world = World()
+    a = fake.service("a", 1)
+    for number in range(2100):
+        world.apply_operations(OperationsChange(changed=(fake.operation(a, number, ago_s=5000 - number),)))
+    assert 1000 <= len(world.operations) <= 2000
+    assert world.history()[0].started_at == fake.NOW - 5000 + 2099
