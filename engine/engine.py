@@ -29,7 +29,7 @@ from engine.lifecycle.deployer import Deployer
 from engine.lifecycle.inspect import inspect_source
 from engine.lifecycle.journal import Journal
 from engine.lifecycle.lifecycle import Lifecycle
-from engine.lifecycle.reconciler import Rooms
+from engine.lifecycle.rooms import Rooms
 from engine.lifecycle.routing import Routing, default_host
 from engine.lifecycle.watchers import Watchers
 from engine.model.actions import (

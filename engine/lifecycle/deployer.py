@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 from msgspec.structs import replace
 
 from engine.build.config_file import parse_config
-from engine.build.plan import plan_from_file, plan_from_values
+from engine.build.plan import normal_directory, plan_from_file, plan_from_values
 from engine.compute.base import BuildJob, Compute
 from engine.lifecycle import events
 from engine.lifecycle.journal import Journal
+from engine.lifecycle.transitions import set_step
 from engine.model.clock import Clock
 from engine.model.errors import DeployError, FailureKind
 from engine.model.home import Home
@@ -23,7 +24,7 @@ from engine.model.settings import Settings
 from engine.model.version import Artifact, Revision, Version, VersionState
 from engine.source.base import Source
 from engine.source.open import open_source
-from engine.store.state import StateStore, Transaction
+from engine.store.state import StateStore
 
 CONFIG_NAMES = ("apprunner.yaml", "apprunner.yml")
 """The second name is a common slip; strict accepts the first one only."""
@@ -54,7 +55,7 @@ class Deployer:
                 hint="Use a code repository as the source.",
             )
         branch = repository.source_code_version.value
-        directory = relative_directory(repository.source_directory)
+        directory = normal_directory(repository.source_directory or "/")
         source = await asyncio.to_thread(open_source, repository.repository_url, self._home)
         url = display_url(repository.repository_url)
 
@@ -191,27 +192,12 @@ class Deployer:
     async def _step(self, operation: Operation, step: OperationStep, note: str = "") -> None:
         now = self._clock.now()
 
-        def change(tx: Transaction) -> None:
-            current = tx.open_operation(operation.service_id)
-            if current and current.id == operation.id:
-                tx.put(replace(current, step=step, note=note.strip() or current.note, updated_at=now))
-
-        await self._store.write(change)
+        await self._store.write(lambda tx: set_step(tx, operation.service_id, step, now=now, note=note))
 
 
 def _url(record: ServiceRecord) -> str:
     repository = record.config.source.code_repository
     return repository.repository_url if repository else ""
-
-
-def relative_directory(source_directory: str | None) -> str:
-    """App Runner's absolute source directory as a path below the root: "/" and None are "". Raises DeployError."""
-    parts = [part for part in (source_directory or "/").split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise DeployError.of(
-            FailureKind.CONFIG, f"The source directory {source_directory!r} leaves the repository.", hint="Remove '..'."
-        )
-    return "/".join(parts)
 
 
 def display_url(url: str) -> str:

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from engine.build.config_file import parse_config
 from engine.build.detect import DETECT_FILES, suggest
-from engine.build.plan import plan_from_file
-from engine.lifecycle.deployer import CONFIG_NAMES, relative_directory
+from engine.build.plan import normal_directory, plan_from_file
+from engine.lifecycle.deployer import CONFIG_NAMES
 from engine.model.errors import DeployError
 from engine.model.home import Home
 from engine.model.version import Revision
@@ -36,7 +36,7 @@ async def inspect_source(request: InspectSourceRequest, home: Home) -> InspectSo
 async def _look_inside(
     source: Source, revision: Revision, request: InspectSourceRequest, answer: InspectSourceResponse
 ) -> InspectSourceResponse:
-    directory = relative_directory(request.source_directory)
+    directory = normal_directory(request.source_directory)
     for name in CONFIG_NAMES[:1] if request.strict else CONFIG_NAMES:
         path = str(PurePosixPath(directory) / name)
         data = await source.read(revision, path)

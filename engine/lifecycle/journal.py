@@ -57,11 +57,11 @@ class Journal:
             )
         self.event(record.id, events.status_set(record.status))
 
-    def instance_started(self, record: ServiceRecord, version: Version, instance: Instance) -> None:
+    def instance_started(self, version: Version, instance: Instance) -> None:
         port = version.plan.port if version.plan else 8080
-        self.event(record.id, events.health_check(version.config.health_check, port))
+        self.event(version.service_id, events.health_check(version.config.health_check, port))
         where = f"{instance.address.host}:{instance.address.port}" if instance.address else "no address"
-        self.event(record.id, f"Instance {instance.id[:8]} of version {version.number} started on {where}.")
+        self.event(version.service_id, f"Instance {instance.id[:8]} of version {version.number} started on {where}.")
 
     def _say_failure(self, operation: Operation) -> None:
         failure = operation.failure

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import shutil
 
-from engine.lifecycle.reconciler import Reconciler, Rooms
+from engine.lifecycle.reconciler import Reconciler
+from engine.lifecycle.rooms import Rooms
 from engine.model.home import Home
 from engine.model.instance import Instance, InstanceState
 from engine.model.service import ServiceStatus

@@ -82,4 +82,5 @@ class Routing:
                 Backend(instance_id=i.id, host=i.address.host, port=i.address.port) for i in instances if i.address
             ),
             unavailable=unavailable(record),
+            starting=record.mode is DesiredMode.SERVING and record.target_version_id is not None,
         )

@@ -1,7 +1,8 @@
 """Watches one instance: its health checks and its end, as a stream of outcomes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from engine.compute.base import Compute
@@ -53,16 +54,17 @@ class Watcher:
     clock: Clock
     settings: Settings
 
-    async def outcomes(self) -> AsyncIterator[Outcome]:
+    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
         ended = asyncio.ensure_future(self.compute.wait(self.instance))
         try:
-            async for outcome in self._until(ended):
-                yield outcome
+            async with aclosing(self._until(ended)) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
         finally:
             ended.cancel()
             await asyncio.gather(ended, return_exceptions=True)
 
-    async def _until(self, ended: "asyncio.Future[Exit]") -> AsyncIterator[Outcome]:
+    async def _until(self, ended: "asyncio.Future[Exit]") -> AsyncGenerator[Outcome, None]:
         ready = self.instance.state is InstanceState.READY
         address = self.instance.address
         health = Health()

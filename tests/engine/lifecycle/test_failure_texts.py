@@ -3,7 +3,8 @@
 import pytest
 
 from engine.lifecycle.failures import died_at_start, internal, never_healthy, wrong_port
-from engine.lifecycle.reconciler import back_off_s, last_lines
+from engine.lifecycle.instances import last_lines
+from engine.lifecycle.pacing import back_off_s
 from engine.model.errors import FailureKind
 from engine.model.instance import Address, Exit
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol

@@ -49,25 +49,31 @@ def test_a_status_line(head, expected):
 
 @pytest.fixture
 async def server():
-    """Answers what it is told to, on IPv4 or IPv6 loopback."""
-    servers = []
+    """Answers what it is told to (None: nothing, until the end), on IPv4 or IPv6 loopback."""
+    servers, talks, over = [], set(), asyncio.Event()
 
     async def start(reply: bytes | None, host: str = "127.0.0.1") -> Address:
         async def handle(reader, writer):
-            if reply is not None:
-                await reader.read(1024)
-                writer.write(reply)
-            else:
-                await asyncio.sleep(30)
-            writer.close()
+            talks.add(asyncio.current_task())
+            try:
+                if reply is None:
+                    await over.wait()
+                else:
+                    await reader.read(1024)
+                    writer.write(reply)
+            finally:
+                writer.close()
 
         made = await asyncio.start_server(handle, host, 0)
         servers.append(made)
         return Address(host="127.0.0.1", port=made.sockets[0].getsockname()[1])
 
     yield start
+    over.set()
     for made in servers:
         made.close()
+    await asyncio.gather(*talks, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(

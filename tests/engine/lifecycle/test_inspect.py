@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.lifecycle.deployer import display_url, relative_directory
+from engine.lifecycle.deployer import display_url
 from engine.lifecycle.inspect import suggest_name
-from engine.model.errors import DeployError
 
 
 @given(st.text(max_size=80))
@@ -27,18 +26,6 @@ def test_a_suggested_name_is_always_valid(url):
 )
 def test_a_name_is_taken_from_the_last_part(url, name):
     assert suggest_name(url) == name
-
-
-@pytest.mark.parametrize(
-    ("written", "relative"), [(None, ""), ("/", ""), ("/app", "app"), ("app/", "app"), ("./a//b", "a/b")]
-)
-def test_source_directories(written, relative):
-    assert relative_directory(written) == relative
-
-
-def test_a_source_directory_stays_inside():
-    with pytest.raises(DeployError, match="leaves the repository"):
-        relative_directory("/../etc")
 
 
 @pytest.mark.parametrize(
