@@ -22,6 +22,7 @@ class Reader:
         self._connection = connection
         self._lock = asyncio.Lock()
         self._deadline = float("inf")
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -38,8 +39,10 @@ class Reader:
     async def fetch(
         self, sql: str, parameters: Iterable[Any] | dict[str, Any] = (), timeout_s: float = 30.0
     ) -> list[tuple[Any, ...]]:
-        """All rows. Raises TimeoutError after `timeout_s`."""
+        """All rows. Raises TimeoutError after `timeout_s`, and sqlite3.ProgrammingError when it was closed."""
         async with self._lock:
+            if self._closed:
+                raise sqlite3.ProgrammingError("The connection is closed.")
             self._deadline = time.monotonic() + timeout_s
             query = asyncio.ensure_future(self._connection.execute_fetchall(sql, parameters))
             try:
@@ -56,7 +59,10 @@ class Reader:
                 raise
 
     async def close(self) -> None:
-        await self._connection.close()
+        """Wait for the query under way, refuse the rest."""
+        self._closed = True
+        async with self._lock:
+            await self._connection.close()
 
 
 def contains(text: str, part: str) -> bool:

@@ -79,6 +79,7 @@ class TelemetryDb:
         self._log_reader = log_reader
         self._metric_reader = metric_reader
         self._lock = asyncio.Lock()
+        self._closed = False
         self._subjects: dict[tuple[str, str], int] = {}
 
     @classmethod
@@ -100,9 +101,14 @@ class TelemetryDb:
             raise
 
     async def close(self) -> None:
-        for connection in (self._log_reader, self._metric_reader, self._writer):
+        """Wait for what is under way, refuse the rest."""
+        self._closed = True
+        for reader in (self._log_reader, self._metric_reader):
             with suppress(sqlite3.Error):
-                await connection.close()
+                await reader.close()
+        async with self._lock:
+            with suppress(sqlite3.Error):
+                await self._writer.close()
 
     # Lines.
 
@@ -352,6 +358,8 @@ class TelemetryDb:
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
         async with self._lock:
+            if self._closed:
+                raise sqlite3.ProgrammingError("The database is closed.")
             try:
                 await self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer

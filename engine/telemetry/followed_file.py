@@ -70,6 +70,7 @@ class FollowedFile:
             return False
         if size < self.position:
             self.position = self.stored = 0  # somebody emptied it
+            self._freed = 0
         if size != self._size:
             self._size = size
             self._grown_at = monotonic

@@ -4,6 +4,7 @@ While the file cannot be written (full disk, read-only folder) callers keep what
 log says once that this is so, and once that it is over.
 """
 
+import asyncio
 import logging
 import sqlite3
 import time
@@ -30,29 +31,27 @@ class Storage:
         self._clock = clock
         self._db: TelemetryDb | None = None
         self._tried_at = float("-inf")
+        self._changing = asyncio.Lock()
         self.failing = False
         """The last write was not stored."""
 
-    @property
-    def is_open(self) -> bool:
-        return self._db is not None
-
     async def open(self) -> None:
-        """Open the file if it is not; afterwards `is_open` tells. Moves a damaged one aside and starts anew."""
-        if self._db is not None or self._clock.monotonic() - self._tried_at < _REOPEN_AFTER_S:
-            return
-        self._tried_at = self._clock.monotonic()
-        try:
-            self._db = await self._open_sound()
-        except (StoreError, sqlite3.Error, OSError) as error:
-            if not is_damage(error):
-                self._fails(error)
+        """Open the file if it is not and can be. A damaged one is moved aside, and a new one begun."""
+        async with self._changing:
+            if self._db is not None or self._clock.monotonic() - self._tried_at < _REOPEN_AFTER_S:
                 return
-            self._move_aside(error)
+            self._tried_at = self._clock.monotonic()
             try:
                 self._db = await self._open_sound()
-            except (StoreError, sqlite3.Error, OSError) as again:
-                self._fails(again)
+            except (StoreError, sqlite3.Error, OSError) as error:
+                if not is_damage(error):
+                    self._fails(error)
+                    return
+                self._move_aside(error)
+                try:
+                    self._db = await self._open_sound()
+                except (StoreError, sqlite3.Error, OSError) as again:
+                    self._fails(again)
 
     async def _open_sound(self) -> TelemetryDb:
         db = await TelemetryDb.open(self._path)
@@ -68,13 +67,15 @@ class Storage:
         self, action: Callable[Concatenate[TelemetryDb, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T | None:
         """Run a transaction; None where it could not be stored, and then `failing` is set."""
-        await self.open()
         if self._db is None:
+            await self.open()
+        db = self._db
+        if db is None:
             return None
         try:
-            result = await action(self._db, *args, **kwargs)
+            result = await action(db, *args, **kwargs)
         except (sqlite3.Error, OSError) as error:
-            await self._failed(error)
+            await self._failed(db, error)
             return None
         if self.failing:
             self.failing = False
@@ -85,27 +86,33 @@ class Storage:
         self, default: T, action: Callable[Concatenate[TelemetryDb, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a query; `default` where the file cannot be read. Raises TimeoutError."""
-        if self._db is None:
+        db = self._db
+        if db is None:
             return default
         try:
-            return await action(self._db, *args, **kwargs)
+            return await action(db, *args, **kwargs)
         except TimeoutError:
             raise
         except (sqlite3.Error, OSError) as error:
-            await self._failed(error)
+            await self._failed(db, error)
             return default
 
     async def close(self) -> None:
-        if self._db is not None:
-            db, self._db = self._db, None
-            await db.close()
+        async with self._changing:
+            if self._db is not None:
+                db, self._db = self._db, None
+                await db.close()
 
-    async def _failed(self, error: sqlite3.Error | OSError) -> None:
-        self._fails(error)
-        if is_damage(error):
-            await self.close()
-            self._move_aside(error)
-            self._tried_at = float("-inf")
+    async def _failed(self, db: TelemetryDb, error: sqlite3.Error | OSError) -> None:
+        async with self._changing:
+            if db is not self._db:
+                return  # it was closed or replaced meanwhile
+            self._fails(error)
+            if is_damage(error):
+                self._db = None
+                await db.close()
+                self._move_aside(error)
+                self._tried_at = float("-inf")
 
     def _fails(self, error: Exception) -> None:
         if not self.failing:

@@ -158,6 +158,11 @@ async def test_parts_of_one_second_keep_its_peak_and_seconds_add_theirs(db):
     found, _ = await db.cells("web", "", resolution=1, start=60, end=62, step=1, metrics=())
     assert [(cell.in_flight, cell.edge_seconds) for cell in found.values()] == [(5.0, 1), (2.0, 1)]
 
+    for second in range(120, 130):
+        await db.add_cells({("web", "", second): Cell(in_flight=2.0, edge_seconds=1)}, now=0.0)
+    found, _ = await db.cells("web", "", resolution=60, start=120, end=180, step=60, metrics=())
+    assert (found[0].in_flight, found[0].edge_seconds) == (20.0, 10)
+
 
 async def test_old_cells_go_in_steps(db):
     for second in range(50):

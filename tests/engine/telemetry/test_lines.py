@@ -29,6 +29,7 @@ def read_in_chunks(chunks: list[bytes]) -> list[str]:
 
 
 @given(BYTES, st.lists(st.integers(0, 40)))
+@example(b"\r\n", [1])
 @example(b"\r\r\n", [1])
 @example(b"abc\r\n\r\n", [3, 4])
 def test_lines_do_not_depend_on_how_the_bytes_arrive(data, cuts):

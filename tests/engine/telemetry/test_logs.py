@@ -143,6 +143,22 @@ async def test_a_watch_begins_with_the_newest_lines_and_goes_on_without_gap_or_r
     assert telemetry._logs._subscriptions == []
 
 
+async def test_lines_logged_while_the_first_batch_is_looked_up_come_once(telemetry, monkeypatch):
+    find_lines = TelemetryDb.find_lines
+
+    async def and_one_more(*arguments):
+        monkeypatch.undo()
+        telemetry.log("web", APP, "i", "meanwhile")
+        await telemetry.flush()
+        return await find_lines(*arguments)
+
+    monkeypatch.setattr(TelemetryDb, "find_lines", and_one_more)
+    telemetry.log("web", APP, "i", "before")
+    async with telemetry.watch_logs(WEB) as batches:
+        assert [line.text for line in (await next_of(batches)).lines] == ["before"]
+        assert [line.text for line in (await next_of(batches)).lines] == ["meanwhile"]
+
+
 async def test_lines_logged_from_threads_while_a_watch_begins_come_once_and_in_order(telemetry):
     def log_many(stream):
         for number in range(500):

@@ -171,8 +171,11 @@ async def test_what_could_not_be_stored_is_kept_and_stored_later(metrics, clock,
     metrics.record_edge([EdgeSample(second=second, service_id="web", requests=1)])
     writer = metrics._storage._db._writer
     await writer.execute("PRAGMA query_only = ON")
-    await metrics.store(everything=True)
+    storing = asyncio.create_task(metrics.store(everything=True))
+    while metrics._waiting:
+        await asyncio.sleep(0)
     metrics.record_edge([EdgeSample(second=second, service_id="web", requests=1)])
+    await storing
     assert await ask(metrics, REQUESTS, second, second + 1) == (2.0,)
 
     await writer.execute("PRAGMA query_only = OFF")

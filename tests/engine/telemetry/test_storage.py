@@ -30,11 +30,12 @@ async def test_damage_found_while_running_starts_a_new_file_and_keeps_what_waits
     for number in range(2000):
         telemetry.log("web", LogKind.EVENTS, "", f"{number} " + "x" * 100)
     await telemetry.close()
-    with home.telemetry_db.open("r+b") as file:  # leave the first pages alone: the schema is fine
-        file.seek(4096 * 12)
-        file.write(os.urandom(home.telemetry_db.stat().st_size - 4096 * 12))
+    with home.telemetry_db.open("r+b") as file:  # the schema and the newest lines are fine: it opens
+        file.seek(4096 * 20)
+        file.write(os.urandom(4096 * 20))
 
     telemetry = await Telemetry.open(home, clock)
+    assert "is damaged" not in caplog.text
     for round_ in range(3):
         telemetry.log("web", LogKind.EVENTS, "", f"new {round_}")
         await telemetry.flush()
@@ -90,3 +91,15 @@ async def test_cancelling_a_search_ends_it_and_the_next_one_works(telemetry):
 
     page = await telemetry.query_logs(LogQuery(selector=WEB, search="line 49999"))
     assert len(page.lines) == 1
+
+
+async def test_questions_under_way_while_telemetry_closes_are_answered(home, clock, caplog):
+    telemetry = await Telemetry.open(home, clock)
+    telemetry.log("web", LogKind.EVENTS, "", "line")
+    await telemetry.flush()
+    questions = [asyncio.create_task(telemetry.query_logs(LogQuery(selector=WEB))) for _ in range(10)]
+    await asyncio.sleep(0)
+    await telemetry.close()
+    await asyncio.gather(*questions)
+    await telemetry.close()
+    assert caplog.records == []
