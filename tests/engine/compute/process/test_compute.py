@@ -405,7 +405,7 @@ async def test_samples_have_cpu_and_memory_of_the_whole_tree(made, plan_of, run,
 
     assert [sample.instance_id for sample in samples] == [busy.id, idle.id]
     first, second = samples
-    assert first.cpu_percent > 60  # two busy processes on half a CPU, on a machine with other work
+    assert first.cpu_percent > 25  # two busy processes on half a CPU, on a machine that may be busy itself
     assert first.memory_bytes > 8 << 20
     assert first.memory_percent == pytest.approx(first.memory_bytes / (1024 << 20) * 100)
     assert second.cpu_percent < 20
