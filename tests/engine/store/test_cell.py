@@ -2,7 +2,7 @@
 
 from functools import reduce
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.model.metric import EdgeSample, InstanceSample
@@ -20,6 +20,7 @@ def test_every_member_of_a_cell_has_one_way_to_merge():
     assert sorted((*SUMS, *MAXIMA, *PER_SECOND, "latency")) == sorted(Cell.__struct_fields__)
 
 
+@settings(max_examples=40)
 @given(CELLS, CELLS, CELLS)
 def test_order_and_grouping_do_not_matter(a, b, c):
     for merge in (same_second, added):
@@ -28,6 +29,7 @@ def test_order_and_grouping_do_not_matter(a, b, c):
         assert merge(a, EMPTY) == a
 
 
+@settings(max_examples=40)
 @given(st.lists(CELLS, min_size=1, max_size=12), st.lists(st.integers(1, 4), min_size=12, max_size=12))
 def test_the_merge_of_parts_is_the_merge_of_the_whole(cells, sizes):
     parts, rest = [], list(cells)
@@ -38,6 +40,7 @@ def test_the_merge_of_parts_is_the_merge_of_the_whole(cells, sizes):
     assert reduce(added, parts) == reduce(added, cells)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.integers(0, 300)), min_size=1))
 def test_an_edge_report_in_parts_is_the_report_as_one(requests):
     """Each request: (active instances at the time, in flight, latency bucket)."""

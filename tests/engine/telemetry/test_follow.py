@@ -73,7 +73,7 @@ async def test_a_new_engine_goes_on_where_the_last_one_stopped(home, clock, inst
 
 async def test_letting_go_reads_to_the_end_however_much_it_is(telemetry, instance, tmp_path):
     path = tmp_path / "one.log"
-    append(path, "".join(f"{number}\n" for number in range(150_000)) + "the end")
+    append(path, "".join(f"{number}\n" for number in range(60_000)) + "the end")
     telemetry.follow(instance("i1"), path)
     await telemetry.unfollow("i1")
     await telemetry.flush()
@@ -127,7 +127,7 @@ async def test_every_line_is_there_once_after_kill_9_in_the_middle(home, instanc
     path.touch()
     for _ in range(2):
         with subprocess.Popen([sys.executable, "-c", follower]) as engine:
-            await asyncio.sleep(0.8)
+            await asyncio.sleep(0.6)
             engine.send_signal(signal.SIGKILL)
 
     telemetry = await Telemetry.open(home, SystemClock())

@@ -36,7 +36,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(STEPS)
 def test_any_writes_and_restarts_give_the_same_lines_once(tmp_path_factory, steps):
     path = tmp_path_factory.mktemp("out") / "output.log"

@@ -76,7 +76,7 @@ async def test_opening_and_closing_leaves_no_task_behind(home, clock):
 
 
 async def test_cancelling_a_search_ends_it_and_the_next_one_works(telemetry):
-    for number in range(50_000):
+    for number in range(5_000):
         telemetry.log("web", LogKind.EVENTS, "", f"line {number}")
     await telemetry.flush()
     reader = telemetry._storage._db._log_reader
@@ -89,7 +89,7 @@ async def test_cancelling_a_search_ends_it_and_the_next_one_works(telemetry):
     with pytest.raises(TimeoutError):
         await reader.fetch(endless, timeout_s=0.05)
 
-    page = await telemetry.query_logs(LogQuery(selector=WEB, search="line 49999"))
+    page = await telemetry.query_logs(LogQuery(selector=WEB, search="line 4999"))
     assert len(page.lines) == 1
 
 
