@@ -55,7 +55,7 @@ from engine.model.actions import (
 from engine.model.base import Wire
 from engine.model.clock import Clock, SystemClock
 from engine.model.constraints import explain
-from engine.model.errors import EngineError, ErrorCode
+from engine.model.errors import EngineError, ErrorCode, HomerunError
 from engine.model.home import Home
 from engine.model.ids import hex_of, new_id, new_operation_id, new_subdomain, service_arn, service_id_of
 from engine.model.log import LogBatch, LogPage, LogQuery, LogSelector
@@ -138,9 +138,11 @@ class Engine:
     ) -> Self:
         """Open the stores, adopt or start the edge, adopt instances, begin to reconcile.
 
-        The caller owns the home (its lock). Raises StoreError, AddressInUse.
+        The caller owns the home (its lock). Raises HomerunError: StoreError, AddressInUse, a compute that is not there.
         """
         clock = clock or SystemClock()
+        if settings.compute == "docker":
+            raise HomerunError("Docker compute is not there yet: use --compute process, or auto.")
         async with AsyncExitStack() as closing:
             store = await StateStore.open(home.state_db)
             closing.push_async_callback(store.close)
@@ -533,7 +535,9 @@ class Engine:
                 if record.deleted_at and record.deleted_at + self._settings.deleted_retention_s <= now:
                     await self._store.write(lambda tx, record=record: tx.remove(ServiceRecord, record.id))  # type: ignore[misc]
                     await self._telemetry.forget(record.id)
-            await self._telemetry.prune(now - self._settings.log_retention_days * 86400)
+            horizon = now - self._settings.log_retention_days * 86400
+            await self._store.forget_stopped_instances(horizon)
+            await self._telemetry.prune(horizon)
             await self._clock.sleep(_HOUSEKEEPING_S)
 
 

@@ -172,15 +172,6 @@ class StateStore:
             return await self._rows(Operation, query.format("WHERE service_id = ?"), (service_id, limit, offset))
         return await self._rows(Operation, query.format(""), (limit, offset))
 
-    async def failed_operation(self, service_id: str) -> Operation | None:
-        """The newest operation that failed, provided that no deployment succeeded after it."""
-        found = await self._rows(
-            Operation,
-            "SELECT * FROM operations WHERE service_id = ? AND failure IS NOT NULL ORDER BY started_at DESC LIMIT 1",
-            (service_id,),
-        )
-        return found[0] if found else None
-
     # Writing.
 
     async def write(self, decide: Callable[[Transaction], T]) -> T:
@@ -190,6 +181,13 @@ class StateStore:
         A caller that is cancelled while the commit is under way still gets it committed.
         """
         return await asyncio.shield(self._write(decide))
+
+    async def forget_stopped_instances(self, ended_before: float) -> None:
+        """Drop the records of instances that ended before this time (seconds since the epoch)."""
+        async with self._lock:
+            await self._connection.execute(
+                "DELETE FROM instances WHERE state = 'stopped' AND ended_at < ?", (ended_before,)
+            )
 
     async def _write(self, decide: Callable[[Transaction], T]) -> T:
         async with self._lock:
