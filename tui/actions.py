@@ -250,7 +250,7 @@ ACTIONS: dict[str, Action] = {
         Action(
             id="activity_scope",
             available=_panes,
-            label="All/one",
+            label="Scope",
             title="Activity: of the selected service, or of all",
             group=Group.LIST,
             keys=("a",),

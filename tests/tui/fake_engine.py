@@ -553,7 +553,7 @@ def town() -> FakeEngine:
             hello,
             operation=deploying,
             instances=(instance(hello, 4, InstanceState.STARTING),),
-            waiting="health check 1 of 1",
+            waiting="health checks: 0 of 1 healthy",
         ),
         view(mailer, version_number=2, operation=operation(mailer, 14, kind=OperationType.PAUSE_SERVICE, ago_s=7300)),
         view(broken, operation=failed_create, failure=BUILD_FAILURE),

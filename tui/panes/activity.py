@@ -42,7 +42,7 @@ class ActivityPane(Pane):
         self._views: Mapping[str, ServiceView] = {}
         self._by_id: dict[str, Operation] = {}
         self._pinned = False
-        self._detailed: object = None
+        self._detailed: Operation | None = None
         self._now = 0.0
 
     def compose(self) -> ComposeResult:
@@ -89,12 +89,10 @@ class ActivityPane(Pane):
 
     def _show_detail(self) -> None:
         operation = self.operation
-        view = self._views.get(operation.service_id) if operation else None
-        shown = (operation, view.waiting if view else "")
-        if shown == self._detailed:
+        if operation == self._detailed:
             return
-        self._detailed = shown
-        content = operation_content(operation, view) if operation is not None else Content()
+        self._detailed = operation
+        content = operation_content(operation) if operation is not None else Content()
         self.set_class(operation is not None and operation.failure is not None, "-failed")
         self.set_class(not content, "-nothing-more")
         self.detail_text.update(content)

@@ -94,7 +94,7 @@ class LogsPane(Pane):
         note = Content.styled(
             *(("● following", "$text-success") if self.view.follow else ("○ paused", "$text-warning"))
         )
-        if self.filter_text:
+        if self.filter_text and not self.filter_input.is_open:
             note = Content.assemble((f"/{self.filter_text}  ", "bold $text-accent"), note)
         self.show_note(note)
 
@@ -112,3 +112,4 @@ class LogsPane(Pane):
     def _filter_done(self, event: FilterInput.Closed) -> None:
         event.stop()
         self.view.focus()
+        self._show_state()

@@ -1,5 +1,6 @@
 """MetricsPane: the charts of the selected service over a time range."""
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.content import Content
@@ -12,9 +13,20 @@ from tui.panes.pane import Pane
 from tui.presenters.metrics import CHARTS, TimeRange, chart_values, has_values
 from tui.widgets.chart import Chart, ChartSeries
 
+_ROOMY, _THREE_WIDE, _TWO_ROWS = 160, 100, 16
+"""Cells from which on the charts are arranged otherwise."""
+
 
 class ChartGrid(Grid, can_focus=True):
-    """The charts; it takes the focus for the pane, since a chart has nothing to do with it."""
+    """The charts, arranged for the room there is. It takes the focus for the pane; a chart has no use for it."""
+
+    def on_resize(self, event: events.Resize) -> None:
+        """In one row where that is all the height allows, else in two or three with the first chart twice as wide."""
+        width, height = event.size
+        columns = (6 if width >= _ROOMY else 5) if height < _TWO_ROWS else 3 if width >= _THREE_WIDE else 2
+        self.styles.grid_size_columns = columns
+        self.styles.grid_size_rows = 1 if columns >= 5 else 6 // columns
+        self.query(Chart).first().styles.column_span = 1 if columns == 5 else 2
 
 
 class MetricsPane(Pane):

@@ -82,11 +82,8 @@ class ServicesPane(Pane):
     def _show_count(self, found: int) -> None:
         total = len(self._views)
         if self.filter_text:
-            self.show_note(
-                Content.assemble(
-                    (f"/{self.filter_text}", "bold $text-accent"), (f"  {found} of {total}", "$text-muted")
-                )
-            )
+            typed = "" if self.filter_input.is_open else f"/{self.filter_text}  "
+            self.show_note(Content.assemble((typed, "bold $text-accent"), (f"{found} of {total}", "$text-muted")))
         else:
             self.show_note(Content.styled(count_text(total, "service"), "$text-muted"))
 
@@ -99,6 +96,7 @@ class ServicesPane(Pane):
     def _filter_done(self, event: FilterInput.Closed) -> None:
         event.stop()
         self.table.focus()
+        self._show_count(len(self.table.keys))
 
     @on(RowTable.HeaderClicked)
     def _sort_by_column(self, event: RowTable.HeaderClicked) -> None:

@@ -12,8 +12,8 @@ from tui.text import clean
 
 COLUMNS = (
     Column(key="status", title="Operation", width=15, most=17),
-    Column(key="service", title="Service", width=10, most=24, rank=4),
-    Column(key="detail", title="Detail", width=10, most=200, rank=1),
+    Column(key="service", title="Service", width=10, most=24, wish=14, rank=4),
+    Column(key="detail", title="Detail", width=10, most=200, wish=60, rank=1),
     Column(key="took", title="Took", width=6, right=True, rank=2),
     Column(key="ago", title="Ago", width=4, right=True, rank=3),
 )
@@ -82,11 +82,15 @@ def detail_cell(operation: Operation, view: ServiceView | None) -> Cell:
 
 
 def why_waiting(operation: Operation, view: ServiceView | None) -> str:
-    """The step of an open operation and what it waits for: "health check: 1 of 3 passed"."""
-    current = view is not None and view.operation is not None and view.operation.id == operation.id
-    waiting = view.waiting if view is not None and current else ""
-    reason = clean(waiting or operation.note)
-    return f"{operation.step.value}: {reason}" if reason else operation.step.value
+    """What an open operation waits for: "health checks: 0 of 1 healthy", or its step and what it is about."""
+    step = operation.step.value
+    is_current = view is not None and view.operation is not None and view.operation.id == operation.id
+    waiting = clean(view.waiting) if view is not None and is_current else ""
+    if waiting.startswith(step):
+        return waiting
+    if waiting in {"", f"the {step}"}:
+        return f"{step}: {clean(operation.note)}" if operation.note else step
+    return f"{step}: {waiting}"
 
 
 def steps_content(operation: Operation) -> Content:
@@ -109,15 +113,17 @@ def steps_content(operation: Operation) -> Content:
     return Content.assemble(*parts[:-1])
 
 
-def operation_content(operation: Operation, view: ServiceView | None) -> Content:
+def operation_content(operation: Operation) -> Content:
     """What the operation's row has no room for, as lines for the detail under the table."""
     face = operation_face(operation)
     if operation.failure is not None:
         return Content("\n").join(failure_lines(operation.failure, face))
     if not operation.status.is_open:
         return Content(clean(operation.note))
-    reason = why_waiting(operation, view).partition(": ")[2]
-    return Content("\n").join([steps_content(operation), Content.styled(reason, "$text-muted")])
+    lines = [steps_content(operation)]
+    if operation.note:
+        lines.append(Content.styled(clean(operation.note), "$text-muted"))
+    return Content("\n").join(lines)
 
 
 def failure_lines(failure: Failure, face: Face) -> list[Content]:

@@ -8,12 +8,13 @@ from engine.model.metric import Pulse
 from engine.model.service import ServiceStatus, SourceConfiguration
 from engine.model.watch import EngineInfo, ServiceView
 from tui.presenters.faces import service_face
+from tui.presenters.operations import why_waiting
 from tui.presenters.table import Cell, Cells, Column
 from tui.presenters.units import age_text, bytes_text, count_text, millis_text, rate_text
 from tui.text import clean
 
 COLUMNS = (
-    Column(key="name", title="Service", width=14, most=40, wish=16),
+    Column(key="name", title="Service", width=13, most=40, wish=16),
     Column(key="status", title="Status", width=15),
     Column(key="source", title="Source", width=10, most=44, wish=24, rank=1),
     Column(key="instances", title="Inst", width=4, right=True, rank=2),
@@ -161,12 +162,8 @@ def state_sentence(view: ServiceView) -> Cell:
     """One line about the selected service: why it failed, what it waits for, or what it serves."""
     status = view.service.status
     if status is ServiceStatus.OPERATION_IN_PROGRESS:
-        operation = view.operation
-        parts = [operation.step.value.capitalize()] if operation else []
-        waiting = view.waiting or (operation.note if operation else "")
-        if waiting:
-            parts.append(f"waiting for {clean(waiting)}" if view.waiting else clean(waiting))
-        return Cell(" · ".join(parts) or "Working", "accent")
+        why = why_waiting(view.operation, view) if view.operation else clean(view.waiting) or "working"
+        return Cell(why[:1].upper() + why[1:], "accent")
     if view.failure is not None:
         exit_code = f" (exit code {view.failure.exit_code})" if view.failure.exit_code is not None else ""
         message = clean(view.failure.message)

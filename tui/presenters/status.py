@@ -39,12 +39,11 @@ def top_bar(
     return left, tuple(right)
 
 
-def who_bar(view: ServiceView, info: EngineInfo | None) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
-    """The selected service's name and status; its URL at the right."""
-    face = service_face(view)
-    left = (Cell(clean(view.service.service_name), "strong"), face.cell)
+def who_bar(view: ServiceView, info: EngineInfo | None, *, brief: bool) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
+    """The selected service's name and status; its URL at the right, without the scheme if `brief`."""
+    left = (Cell(clean(view.service.service_name), "strong"), service_face(view).cell)
     url = url_of(view, info)
-    return left, (Cell(url, "primary"),) if url else ()
+    return left, (Cell(url.partition("://")[2] if brief else url, "primary"),) if url else ()
 
 
 def why_bar(view: ServiceView) -> tuple[Cell, ...]:
@@ -67,11 +66,13 @@ def face(world: World, connection: Connection) -> Content | None:
         )
     if not world.services:
         return _lines(
-            ("No services yet", "bold"),
+            (BRAND, "bold $text-primary"),
+            ("App Runner, at home", "$text-muted"),
             ("", ""),
-            ("Press n to create the first one.", "$text-accent"),
-            ("A Git repository or a folder with an apprunner.yaml is all it takes;", "$text-muted"),
-            ("Homerun builds it, runs it here and gives it a URL.", "$text-muted"),
+            ("", ""),
+            ("No services yet. Press n to create the first one.", "bold"),
+            ("A Git repository or a folder with an apprunner.yaml is all it takes:", ""),
+            ("Homerun builds it, runs it here and gives it a URL.", ""),
         )
     return None
 

@@ -134,7 +134,7 @@ class Dashboard(Screen[None]):
 
     def on_resize(self, _: Resize) -> None:
         self._fit()
-        self._show_surroundings()
+        self._show_connection()
 
     # What the bridge brings.
 
@@ -290,7 +290,8 @@ class Dashboard(Screen[None]):
     def _show_service(self) -> None:
         """What is said about the selected service above the panes."""
         view = self.view
-        self.who.left, self.who.right = status.who_bar(view, self.home.connection.info) if view else ((), ())
+        brief, info = self.size.width < NARROW, self.home.connection.info
+        self.who.left, self.who.right = status.who_bar(view, info, brief=brief) if view else ((), ())
         self.why.left = status.why_bar(view) if view else ()
         self._show_keys()
 

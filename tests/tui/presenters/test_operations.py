@@ -29,11 +29,11 @@ def running(fake, shop):
 
 
 def test_an_open_operation_counts_its_seconds_and_says_why_it_waits(fake, shop, running):
-    view = fake.view(shop, operation=running, waiting="health check 2 of 3")
+    view = fake.view(shop, operation=running, waiting="health checks: 1 of 2 healthy")
     status, name, detail, took, ago = operation_cells(running, view, fake.NOW)
     assert status.text == "◐ Deploying"
     assert name.text == "shop-api"
-    assert detail.text == "health check: health check 2 of 3"
+    assert detail.text == "health checks: 1 of 2 healthy"
     assert took.text == "12s"
     assert ago.text == "12s"
 
@@ -42,6 +42,21 @@ def test_what_another_operation_waits_for_is_not_shown(fake, shop, running):
     other = fake.operation(shop, 2, status=OperationStatus.IN_PROGRESS, step=OperationStep.BUILD)
     view = fake.view(shop, operation=other, waiting="something else")
     assert why_waiting(running, view) == "health check: main 3f2a91c"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "told"),
+    [
+        ("", "build: main 3f2a91c"),
+        ("the build", "build: main 3f2a91c"),
+        ("2 requests in flight", "build: 2 requests in flight"),
+    ],
+)
+def test_what_is_waited_for_is_said_once(fake, shop, waiting, told):
+    building = fake.operation(
+        shop, 1, status=OperationStatus.IN_PROGRESS, step=OperationStep.BUILD, note="main 3f2a91c"
+    )
+    assert why_waiting(building, fake.view(shop, operation=building, waiting=waiting)) == told
 
 
 def test_an_ended_operation_stops_counting(fake, shop):
@@ -70,7 +85,7 @@ def test_a_failure_tells_cause_exit_code_hint_and_evidence(fake, shop):
     failed = fake.operation(
         shop, 1, status=OperationStatus.FAILED, step=OperationStep.BUILD, failure=fake.BUILD_FAILURE
     )
-    told = operation_content(failed, None).plain
+    told = operation_content(failed).plain
     assert told.splitlines()[0] == "✕ Deploy failed: the build failed · exit code 1"
     assert fake.BUILD_FAILURE.message in told
     assert fake.BUILD_FAILURE.hint in told
@@ -81,12 +96,12 @@ def test_a_failure_tells_cause_exit_code_hint_and_evidence(fake, shop):
 @pytest.mark.parametrize("kind", FailureKind)
 def test_every_kind_of_failure_has_words(fake, shop, kind):
     failed = fake.operation(shop, 1, status=OperationStatus.FAILED, failure=Failure(kind=kind, message="m"))
-    assert operation_content(failed, None).plain.startswith("✕ Deploy failed: the ") or kind is FailureKind.INTERNAL
+    assert operation_content(failed).plain.startswith("✕ Deploy failed: the ") or kind is FailureKind.INTERNAL
 
 
 def test_evidence_is_cleaned_and_never_markup(fake, shop):
     failure = Failure(kind=FailureKind.BUILD, message="[red]m[/]", evidence=("\x1b[2Jgone", "[b]x[/b]"))
-    told = operation_content(fake.operation(shop, 1, status=OperationStatus.FAILED, failure=failure), None)
+    told = operation_content(fake.operation(shop, 1, status=OperationStatus.FAILED, failure=failure))
     assert "\x1b" not in told.plain
     assert "[red]m[/]" in told.plain
     assert "[b]x[/b]" in told.plain

@@ -179,8 +179,8 @@ def test_the_sentence_says_which_version_still_serves(fake):
 def test_the_sentence_of_work_in_progress_says_what_it_waits_for(fake):
     busy = fake.service("x", 1, status=ServiceStatus.OPERATION_IN_PROGRESS)
     running = fake.operation(busy, 1, status=OperationStatus.IN_PROGRESS, step=OperationStep.HEALTH_CHECK)
-    view = fake.view(busy, operation=running, waiting="health check 2 of 3")
-    assert state_sentence(view).text == "Health check · waiting for health check 2 of 3"
+    view = fake.view(busy, operation=running, waiting="health checks: 1 of 2 healthy")
+    assert state_sentence(view).text == "Health checks: 1 of 2 healthy"
 
 
 def test_control_sequences_of_others_do_not_get_through(fake):
