@@ -2,15 +2,70 @@
 
 import re
 
+from engine.lifecycle.health import NOT_TAKEN
 from engine.model.errors import Failure, FailureKind
 from engine.model.instance import Address, Exit
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol
 
 _PORT_TAKEN = re.compile(r"EADDRINUSE|[Aa]ddress already in use|port \d+ is (already )?in use", re.IGNORECASE)
-_NO_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '?([\w.]+)'?")
-_NO_NODE_MODULE = re.compile(r"Cannot find (?:module|package) '([^']+)'")
-_NO_FILE = re.compile(r"can't open file '([^']+)'")
 _DISK_FULL = re.compile(r"No space left on device|ENOSPC")
+_INSTANCE_FOLDER = re.compile(r"\A(?:/.*?/instances/[0-9a-f]{32})?/app/")
+"""Where an instance's copy of the source is: people know its files by their path in the repository."""
+_HINTS = (
+    (
+        re.compile(r"No module named '?([\w.]+)'?"),
+        "Add the package that provides '{0}' to the build commands (requirements.txt), or correct the start command.",
+    ),
+    (
+        re.compile(r"cannot import name '?\w+'? from '?(\w+)[\w.]*'? \(.*/site-packages/"),
+        "The code does not fit the installed version of '{0}': pin one that fits in requirements.txt.",
+    ),
+    (
+        re.compile(r"Cannot find (?:module|package) '([^']+)'"),
+        "'{0}' was not found: add it to package.json, or correct the path in the start command.",
+    ),
+    (re.compile(r"can't open file '([^']+)'"), "The start command names {0}, which is not in the source directory."),
+    (
+        re.compile(r"Error loading ASGI app\.|Failed to find attribute '\w+' in"),
+        "The start command has to name the application as module:variable, for example main:app.",
+    ),
+    (
+        re.compile(r"ImproperlyConfigured: (?:The )?(\w+)"),
+        "Django's settings lack something, {0}: settings often take it from a variable, which run.env can set.",
+    ),
+    (
+        re.compile(r"Could not find a production build in the '([^']+)'"),
+        "The application was not built: add its build (npm run build) to the build commands.",
+    ),
+    (
+        re.compile(r"Environment variable not found: (\w+)"),
+        "It needs the variable {0}: set it in run.env of apprunner.yaml, or on the service.",
+    ),
+    (
+        re.compile(r"(?:NoCredentialsError|NoRegionError|CredentialsProviderError|Could not load credentials)"),
+        "It asks for credentials or a region of AWS: give them to it as variables, and only those that it needs.",
+    ),
+    (
+        re.compile(
+            r"(?:psycopg2?|pymysql|MySQLdb|asyncpg|sqlalchemy|pymongo|redis)\S*(?:Error|Timeout)\b"
+            r".*(?:[Cc]onnect|[Rr]efused|not known|timed out)"
+            r"|MongooseServerSelectionError|PrismaClientInitializationError|SequelizeConnection\w*Error"
+        ),
+        "Its database does not answer: start it, and give its address to the application as a variable (run.env).",
+    ),
+    (
+        re.compile(r"ECONNREFUSED ([\w.:-]{1,200}:\d+)"),
+        "Nothing answers at {0}: start what the application connects to there, or give it another address.",
+    ),
+    (
+        re.compile(r"ENOTFOUND|EAI_AGAIN|Name or service not known|name resolution|nodename nor servname"),
+        "A host name that it connects to was not found: check the name, and this machine's network.",
+    ),
+)
+"""What an application says as it dies, and what to do; of the last line that fits any, the first row."""
+_ENVIRON = re.compile(r"(?:<frozen os>|/os\.py)\"?, line \d+, in __getitem__")
+_KEY = re.compile(r"KeyError: '([A-Za-z_]\w*)'")
+_LINE_MAX = 1000  # of what is searched: the lines are the application's, and can be of any length
 
 
 def died_at_start(exit_: Exit, tail: tuple[str, ...], after_s: float) -> Failure:
@@ -26,12 +81,8 @@ def died_at_start(exit_: Exit, tail: tuple[str, ...], after_s: float) -> Failure
         kind = FailureKind.DISK
         cause = f"The application {exit_.describe()} because the disk is full."
         hint = "Free some space and deploy again."
-    elif match := _NO_MODULE.search(text):
-        hint = f"Add the package that provides '{match.group(1)}' to the build commands (requirements.txt)."
-    elif match := _NO_NODE_MODULE.search(text):
-        hint = f"'{match.group(1)}' was not found: add it to package.json, or correct the path in the start command."
-    elif match := _NO_FILE.search(text):
-        hint = f"The start command names {match.group(1)}, which is not in the source directory."
+    elif advice := _advice(tail):
+        hint = advice
     elif exit_.code == 127:
         hint = "The start command's program was not found: is it installed by a build command?"
     elif exit_.code == 126:
@@ -67,6 +118,8 @@ def never_healthy(
     else:
         check = f"a connection to port {port}"
         hint = "Let the application listen on the port in its PORT environment variable."
+    if last == NOT_TAKEN:
+        hint = "Its server runs, but the application in it does not: the application log says what holds it up."
     return Failure(
         kind=FailureKind.HEALTH,
         message=f"The application did not become healthy within {waited_s:.0f} s: {check} got {last or 'no answer'}.",
@@ -85,6 +138,19 @@ def internal(error: BaseException) -> Failure:
         evidence=(f"{type(error).__name__}: {text}",),
         hint="Free some space and deploy again." if disk else "The engine's log (logs/engine.log) has the details.",
     )
+
+
+def _advice(tail: tuple[str, ...]) -> str:
+    """What to do about what the last lines say; "" when they say nothing known."""
+    lines = [line[:_LINE_MAX] for line in tail]
+    for at in range(len(lines) - 1, -1, -1):
+        if (key := _KEY.search(lines[at])) and any(_ENVIRON.search(line) for line in lines[max(0, at - 6) : at]):
+            return f"It needs the variable {key.group(1)}: set it in run.env of apprunner.yaml, or on the service."
+        for pattern, advice in _HINTS:
+            if match := pattern.search(lines[at]):
+                named = next(filter(None, match.groups()), "")
+                return advice.format(_INSTANCE_FOLDER.sub("", named))
+    return ""
 
 
 def _after(seconds: float) -> str:

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 from enum import StrEnum
 
+from engine.lifecycle.accepting import is_behind, takes_connections
 from engine.model.base import Value
 from engine.model.instance import Address
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol
 
+NOT_TAKEN = "no answer: it listens, but takes no connections"
 _ANSWER_LIMIT = 64 * 1024
 
 
@@ -60,17 +62,21 @@ def parse_status(head: bytes) -> tuple[int, str] | None:
     return int(code), reason.decode("latin-1").strip()
 
 
-async def probe(address: Address, config: HealthCheckConfiguration) -> Answer:
-    """Ask once. IPv4 loopback first; where nothing listens there, IPv6 loopback. Never raises."""
-    answer = await _ask(address, config)
+async def probe(address: Address, config: HealthCheckConfiguration, *, starting: bool = False) -> Answer:
+    """Ask once. IPv4 loopback first; where nothing listens there, IPv6 loopback. Never raises.
+
+    A `starting` application must also take the connection of a TCP check itself: one that the kernel accepted for it
+    says nothing about workers that are still to be loaded.
+    """
+    answer = await _ask(address, config, starting=starting)
     if not answer.healthy and address.host == "127.0.0.1" and "refused" in answer.text:
-        other = await _ask(Address(host="::1", port=address.port), config)
+        other = await _ask(Address(host="::1", port=address.port), config, starting=starting)
         if "refused" not in other.text and "no IPv6" not in other.text:
             return other
     return answer
 
 
-async def _ask(address: Address, config: HealthCheckConfiguration) -> Answer:
+async def _ask(address: Address, config: HealthCheckConfiguration, *, starting: bool) -> Answer:
     def told(healthy: bool, text: str) -> Answer:
         return Answer(healthy=healthy, text=text, address=address)
 
@@ -79,8 +85,14 @@ async def _ask(address: Address, config: HealthCheckConfiguration) -> Answer:
         async with asyncio.timeout(timeout_s):
             if config.protocol is HealthCheckProtocol.HTTP:
                 return told(*await _get(address, config.path or "/"))
+            if starting and await asyncio.to_thread(is_behind, address.port):
+                return told(False, NOT_TAKEN)  # an earlier check still waits; another would only queue up behind it
             _, writer = await asyncio.open_connection(address.host, address.port)
-            await _close(writer)
+            try:
+                if starting and not await takes_connections(address.port):
+                    return told(False, NOT_TAKEN)
+            finally:
+                await _close(writer)
             return told(True, "connection accepted")
     except TimeoutError:
         return told(False, f"no answer within {timeout_s:g} s")

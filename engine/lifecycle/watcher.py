@@ -76,7 +76,7 @@ class Watcher:
                 return
             if address is None:
                 continue
-            answer = await probe(address, self.config)
+            answer = await probe(address, self.config, starting=not ready)
             health, verdict = judge(health, answer, self.config)
             if ready:
                 if verdict is Verdict.UNHEALTHY and not ended.done():

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.lifecycle.failures import died_at_start, internal, never_healthy, wrong_port
+from engine.lifecycle.health import NOT_TAKEN
 from engine.lifecycle.instances import last_lines
 from engine.lifecycle.pacing import back_off_s
 from engine.model.errors import FailureKind
@@ -28,6 +29,66 @@ from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol
             FailureKind.START,
             "/x/app.py",
         ),
+        (
+            Exit(code=2, at=1),
+            (f"python: can't open file '/home/me/.local/instances/{'0a' * 16}/app/src/app/web.py': [Errno 2] No such",),
+            FailureKind.START,
+            "names src/app/web.py,",
+        ),
+        (
+            Exit(code=2, at=1),
+            ("python: can't open file '/app/web.py': [Errno 2] No such file or directory",),
+            FailureKind.START,
+            "names web.py,",
+        ),
+        (
+            Exit(code=1, at=1),
+            ("ImportError: cannot import name 'quote' from 'web.urls' (/v/lib/python3.8/site-packages/web/urls.py)",),
+            FailureKind.START,
+            "version of 'web': pin",
+        ),
+        (
+            Exit(code=1, at=1),
+            ("NoRegionError", '  File "<frozen os>", line 679, in __getitem__', "KeyError: 'TOKEN'"),
+            FailureKind.START,
+            "the variable TOKEN:",
+        ),
+        (
+            Exit(code=1, at=1),
+            ('  File "/usr/lib/python3.8/os.py", line 675, in __getitem__', "    raise", "KeyError: 'TOKEN'", ""),
+            FailureKind.START,
+            "the variable TOKEN:",
+        ),
+        (
+            Exit(code=1, at=1),
+            ("psycopg2.OperationalError: connection to server failed: No such file", "\tIs the server running?"),
+            FailureKind.START,
+            "database does not answer",
+        ),
+        (
+            Exit(code=1, at=1),
+            ("Error: connect ECONNREFUSED 127.0.0.1:6379", "  errno: -111,", "  code: 'ECONNREFUSED',"),
+            FailureKind.START,
+            "Nothing answers at 127.0.0.1:6379:",
+        ),
+        (
+            Exit(code=1, at=1),
+            ("urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>",),
+            FailureKind.START,
+            "network",
+        ),
+        (
+            Exit(code=1, at=1),
+            ("Error: Could not find a production build in the '.next' directory.",),
+            FailureKind.START,
+            "npm run build",
+        ),
+        (
+            Exit(code=1, at=1),
+            ("botocore.exceptions.NoRegionError: You must specify a region.",),
+            FailureKind.START,
+            "AWS",
+        ),
     ],
 )
 def test_a_death_at_start(exit_, tail, kind, says):
@@ -38,6 +99,29 @@ def test_a_death_at_start(exit_, tail, kind, says):
     assert failure.evidence == tail
     assert failure.exit_code == exit_.code
     assert exit_.describe() in failure.message
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        ("KeyError: 'row'",),
+        ('  File "<frozen os>", line 679, in __getitem__', *["x"] * 9, "KeyError: 'row'"),
+        ("ImportError: cannot import name 'db' from 'app' (/srv/app/__init__.py)",),
+    ],
+)
+def test_what_is_no_known_trouble_gets_no_advice(tail):
+    assert died_at_start(Exit(code=1, at=1), tail, 0.2).hint == ""
+
+
+def test_a_server_whose_workers_never_load_is_not_told_about_its_port():
+    failure = never_healthy(HealthCheckConfiguration(), 8080, NOT_TAKEN, 60, ())
+
+    assert failure.message == (
+        "The application did not become healthy within 60 s: a connection to port 8080 got no answer: it listens, but"
+        " takes no connections."
+    )
+    assert "PORT" not in failure.hint
+    assert "log" in failure.hint
 
 
 def test_the_wrong_port_names_both():

@@ -1,10 +1,13 @@
 """Health checks against real sockets, and what a row of answers means."""
 
 import asyncio
+import socket
+from pathlib import Path
 
 import pytest
 
-from engine.lifecycle.health import Answer, Health, Verdict, judge, next_probe_in, parse_status, probe
+from engine.lifecycle.accepting import queued
+from engine.lifecycle.health import NOT_TAKEN, Answer, Health, Verdict, judge, next_probe_in, parse_status, probe
 from engine.model.instance import Address
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol
 
@@ -95,6 +98,54 @@ async def test_http_answers(server, reply, healthy, text):
 
 async def test_an_accepted_connection_is_enough_for_tcp(server):
     assert (await probe(await server(b""), TCP)).healthy
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells")
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+async def test_a_starting_server_whose_workers_take_no_connection_is_not_healthy_until_one_does(family, host):
+    with socket.socket(family) as listening:
+        try:
+            listening.bind((host, 0))
+        except OSError:
+            pytest.skip("no IPv6 on this machine")
+        listening.listen()
+        address = Address(host=host, port=listening.getsockname()[1])
+        early = [await probe(address, TCP, starting=True) for _ in range(3)]
+        running = await probe(address, TCP)
+        while queued_on(address.port):
+            listening.accept()[0].close()
+        server = await asyncio.start_server(lambda _, writer: writer.close(), sock=listening)
+        async with server:
+            late = await probe(address, TCP, starting=True)
+
+    assert [answer.healthy for answer in early] == [False] * 3
+    assert {answer.text for answer in early} == {NOT_TAKEN}
+    assert running.healthy, "an instance that serves may be busy"
+    assert late.healthy
+
+
+def queued_on(port: int) -> int:
+    return sum(queued(Path(table).read_text(), port) for table in ("/proc/net/tcp", "/proc/net/tcp6"))
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells")
+async def test_checks_of_a_starting_server_do_not_pile_up_before_it():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        for _ in range(3):
+            await probe(Address(host="127.0.0.1", port=port), TCP, starting=True)
+
+        assert queued_on(port) == 1
+
+
+def test_the_kernels_table_is_read_by_state_and_port():
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    listening = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 1 1\n"
+    connected = "   1: 0100007F:1F90 0100007F:C001 01 00000000:0000FFFF 00:00000000 00000000     0        0 2 1\n"
+
+    assert queued(head + connected + listening + "rubbish\n", 8080) == 3
+    assert queued(head + listening, 8081) == 0
+    assert queued("", 8080) == 0
 
 
 async def test_nothing_listening_is_said_so(unused_tcp_port):

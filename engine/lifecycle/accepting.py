@@ -1,0 +1,45 @@
+"""Whether an application takes the connections that the kernel accepts in its name.
+
+A server that listens before its workers have loaded the application (gunicorn, uvicorn with several workers) accepts
+connections that nobody will ever answer when loading fails. Linux tells how many wait; elsewhere nothing is known.
+"""
+
+import asyncio
+from pathlib import Path
+
+_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTENING = "0A"
+_PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+"""How long a running application gets to take a connection, step by step."""
+
+
+def queued(table: str, port: int) -> int:
+    """Connections that wait to be taken on `port`, from the text of a /proc/net/tcp table; 0 where none listens."""
+    waiting = 0
+    for line in table.splitlines()[1:]:
+        # slot, local address:port, remote, state, bytes to send:received; a listening socket counts connections there
+        fields = line.split(maxsplit=5)
+        if len(fields) > 4 and fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+            waiting += int(fields[4].rpartition(":")[2], 16)
+    return waiting
+
+
+def is_behind(port: int) -> bool:
+    """Connections to `port` wait for an application that has not taken them yet. Blocks for a moment."""
+    return any(queued(text, port) for text in map(_read, _TABLES))
+
+
+async def takes_connections(port: int) -> bool:
+    """Whether the application takes what waits on `port` within a tenth of a second; True where nothing is known."""
+    for pause_s in _PAUSES_S:
+        if not await asyncio.to_thread(is_behind, port):
+            return True
+        await asyncio.sleep(pause_s)
+    return not await asyncio.to_thread(is_behind, port)
+
+
+def _read(table: Path) -> str:
+    try:
+        return table.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
