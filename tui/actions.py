@@ -39,7 +39,7 @@ class Situation(Value, frozen=True, kw_only=True):
     """The selected one of the activity pane."""
     instances: int = 0
     """Instances whose logs can be told apart."""
-    time_range: TimeRange = TimeRange.HOUR_1
+    time_range: TimeRange = TimeRange.MINUTES_5
 
 
 Available = Callable[[Situation], str]

@@ -104,7 +104,7 @@ class Bridge:
         self._clock = clock
         self._service = _Wish("")
         self._logs: _Wish[LogSelector | None] = _Wish(None)
-        self._charts = _Wish(("", TimeRange.HOUR_1))
+        self._charts = _Wish(("", TimeRange.MINUTES_5))
         self._mail = LogMail(None, fresh=False, lines=[])
         self._announcing: asyncio.TimerHandle | None = None
 

@@ -10,6 +10,7 @@ from engine.model.service import ServiceStatus
 from engine.model.watch import ServicesChange
 from tui.app import QuitChoice
 from tui.connection import ConnectionState
+from tui.presenters.metrics import TimeRange
 from tui.screens.confirm import ConfirmScreen, TypedConfirmScreen
 from tui.screens.create import CreateScreen
 from tui.screens.defect import DefectScreen
@@ -216,6 +217,19 @@ async def test_the_reason_of_a_failure_stands_on_the_same_screen(open_app, fake,
             assert part in shown
 
 
+async def test_the_mouse_does_what_the_keys_do(open_app, settled):
+    app = open_app()
+    async with app.run_test(size=SMALL) as pilot:
+        await settled(pilot)
+        title = text_of(app).splitlines()[3]
+        await pilot.click(offset=(title.index("Logs") + 1, 3))
+        await settled(pilot, lambda: app.dashboard.pane is app.dashboard.logs)
+        await pilot.click(offset=(text_of(app).splitlines()[4].index("Events") + 1, 4))
+        await settled(pilot, lambda: app.dashboard.logs.kind is LogKind.EVENTS)
+        await pilot.click(offset=(text_of(app).splitlines()[23].index("New") + 1, 23))
+        await settled(pilot, lambda: isinstance(app.screen, CreateScreen))
+
+
 async def test_what_cannot_be_done_says_why(open_app, settled):
     app = open_app()
     async with app.run_test(size=WIDE) as pilot:
@@ -379,7 +393,7 @@ async def test_everything_is_reachable_by_keyboard_at_80x24(open_app, fake, sett
         await pilot.press("minus")
         await pilot.pause()
         assert dashboard.metrics.display, "an action on a hidden pane shows it"
-        assert "6h" in text_of(app)
+        assert dashboard.metrics.time_range is TimeRange.HOUR_1
         await pilot.press("right_square_bracket")
         assert dashboard.logs.display
         await pilot.press("a")

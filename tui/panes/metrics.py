@@ -32,7 +32,7 @@ class ChartGrid(Grid, can_focus=True):
 class MetricsPane(Pane):
     """Pane 4."""
 
-    time_range: reactive[TimeRange] = reactive(TimeRange.HOUR_1)
+    time_range: reactive[TimeRange] = reactive(TimeRange.MINUTES_5)
 
     charts = query_one(ChartGrid)
     empty = query_one("#no-metrics", Static)
@@ -40,7 +40,7 @@ class MetricsPane(Pane):
     def __init__(self) -> None:
         super().__init__(id="metrics")
         self._reason = ""
-        self.shown_for = ("", TimeRange.HOUR_1)
+        self.shown_for = ("", TimeRange.MINUTES_5)
         """The service and the range of the answer that is shown."""
 
     def compose(self) -> ComposeResult:
