@@ -21,6 +21,7 @@ from engine.compute.process.environment import BUILD_MARK, build_base, build_env
 from engine.compute.process.failures import build_failure, disk_failure
 from engine.compute.process.files import delete_tree, in_thread, move_tree
 from engine.compute.process.layout import ArtifactRecord, BuildRecord, Layout, read_artifact, read_build, write_record
+from engine.compute.process.older_code import OLDER_HASHES, allows_older_hashes, needs_older_hashes
 from engine.compute.process.relocation import Relocation
 from engine.compute.process.toolbox import ensure_toolbox
 from engine.compute.process.tree import identify
@@ -47,6 +48,7 @@ class Build:
         self._trees = trees
         self._environ = environ
         self._layout = Layout(root=job.target, family=job.plan.runtime.family)
+        self._node_options = ""
 
     async def run(self) -> Artifact:
         """Raises DeployError of kind RUNTIME, BUILD or DISK; leaves nothing behind then, or when cancelled."""
@@ -97,6 +99,7 @@ class Build:
             for name in _NODE_TOOLS:
                 if (source / name).exists():
                     (layout.tools / name).symlink_to(source / name)
+            self._fit_older_code()
         previous = self._job.previous
         if (
             previous
@@ -109,6 +112,12 @@ class Build:
             self._emit("[AppRunner] Dependencies are unchanged and taken over from the previous version.")
             return
         self._fresh_tools()
+
+    def _fit_older_code(self) -> None:
+        """A newer Node.js in the place of one before 17 still has to offer the hashes that build tools used then."""
+        if needs_older_hashes(self._plan.runtime, self._interpreter) and allows_older_hashes(self._interpreter):
+            self._node_options = OLDER_HASHES
+            self._emit(f"[AppRunner] It is started with {OLDER_HASHES}, which code for Node.js before 17 may need.")
 
     def _fresh_tools(self) -> None:
         layout = self._layout
@@ -168,6 +177,7 @@ class Build:
             bin_dirs=layout.bin_dirs,
             npm_prefix=layout.npm,
             venv=layout.venv,
+            node_options=self._node_options,
         )
         prefix = f"[{phase}] "
         for command in commands:
@@ -217,7 +227,10 @@ class Build:
             dependency_key=key,
         )
         own_venv = layout.venv is not None and mentions(layout.venv, layout.app)
-        write_record(layout.root / "artifact.json", ArtifactRecord(artifact=artifact, own_venv=own_venv))
+        write_record(
+            layout.root / "artifact.json",
+            ArtifactRecord(artifact=artifact, own_venv=own_venv, node_options=self._node_options),
+        )
         (layout.root / "build.json").unlink()
         return artifact
 

@@ -66,6 +66,7 @@ def build_environment(
     bin_dirs: Iterable[Path],
     npm_prefix: Path,
     venv: Path | None,
+    node_options: str = "",
 ) -> dict[str, str]:
     """The whole environment of build commands: base, our defaults, then the plan's own `build_env`."""
     defaults = {
@@ -76,6 +77,8 @@ def build_environment(
     }
     env = {**defaults, **base, **_tools(npm_prefix, venv), **build_env, BUILD_MARK: version_id}
     env["PATH"] = _search_path([toolbox, *bin_dirs], env.get("PATH", ""))
+    if node_options:
+        env["NODE_OPTIONS"] = " ".join(filter(None, (node_options, env.get("NODE_OPTIONS", ""))))
     return env
 
 
@@ -91,6 +94,7 @@ def run_environment(
     port: int,
     port_env: str,
     service_port: int,
+    node_options: str = "",
 ) -> dict[str, str]:
     """The whole environment of an instance. The port variables win over what the application's settings say."""
     defaults = {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
@@ -102,7 +106,7 @@ def run_environment(
     env["PATH"] = _search_path([*bin_dirs], os.pathsep.join(filter(None, (user_path, base.get("PATH", "")))))
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (os.fspath(shim), app_env.get("PYTHONPATH", ""))))
     require = f'--require "{_escaped(shim / "homerun_shim.cjs")}"'
-    env["NODE_OPTIONS"] = " ".join(filter(None, (require, app_env.get("NODE_OPTIONS", ""))))
+    env["NODE_OPTIONS"] = " ".join(filter(None, (require, node_options, app_env.get("NODE_OPTIONS", ""))))
     env |= {"PORT": str(port), "HOMERUN_SERVICE_PORT": str(service_port), INSTANCE_MARK: instance_id}
     if port_env:
         env[port_env] = str(port)

@@ -18,8 +18,17 @@ _FULL = re.compile(r"No space left on device|ENOSPC|Disk quota exceeded")
 _COMMAND_MAX = 200
 _HINTS = (
     (
+        # What an npm script says; a build command's own shell is named with its path.
+        re.compile(r"^sh: (?:line )?(?:\d+: )?([^\s:/]+): (?:command )?not found$"),
+        "'{0}' is not installed: run `npm install` in an earlier build command (with its development dependencies).",
+    ),
+    (
         re.compile(r"(?:^|: )(?:line \d+: )?([^\s:]+): (?:command )?not found$"),
         "'{0}' is not on this machine's PATH: install it, or have an earlier build command install it.",
+    ),
+    (
+        re.compile(r"No matching distribution found for python[=<>~!]"),
+        "Python itself is no package: take that line out of the requirements; `runtime-version` chooses the Python.",
     ),
     (
         re.compile(r"No matching distribution found for (\S+)"),
@@ -50,6 +59,14 @@ _HINTS = (
             r"(?:command '?(?:gcc|cc|g\+\+|clang)'? failed|(?:gcc|g\+\+|cc).*No such file|Unable to find a compiler)"
         ),
         "A package is compiled and no working compiler was found: install one, or choose a version with a wheel.",
+    ),
+    (
+        re.compile(r"No compatible signature found|Cannot find matching keyid"),
+        "This Node.js's corepack cannot verify what it fetched: use `npm install -g pnpm@10` (or yarn@1) instead.",
+    ),
+    (
+        re.compile(r"ERR_OSSL_EVP_UNSUPPORTED"),
+        "A build tool is older than Node.js 17: choose nodejs16 as the runtime, or update it.",
     ),
     (
         re.compile(r"requires a different Python|Requires-Python"),

@@ -16,7 +16,7 @@ from engine.compute.process.command import build_shell
 from engine.compute.process.environment import INSTANCE_MARK, run_base, run_environment
 from engine.compute.process.failures import disk_failure
 from engine.compute.process.files import delete_tree, in_thread
-from engine.compute.process.layout import read_artifact, write_record
+from engine.compute.process.layout import ArtifactRecord, read_artifact, write_record
 from engine.compute.process.port import PortPool
 from engine.compute.process.record import EXIT_SIZE, InstanceFolder, InstanceRecord
 from engine.compute.process.relocation import Relocation
@@ -122,7 +122,7 @@ def _start(
         moved = {os.fspath(artifact / "app"): os.fspath(folder.app)}
         clone_tree(artifact / "venv", folder.venv, share=True, moved=moved)
     relocation = Relocation(folder.app)
-    env = _environment(spec, folder, relocation, cache=cache, port=port, own_venv=built.own_venv, environ=environ)
+    env = _environment(spec, folder, relocation, built, cache=cache, port=port, environ=environ)
     argv = _command(spec.plan, relocation)
     with os.fdopen(os.open(folder.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0) as output:
         process = subprocess.Popen(
@@ -165,14 +165,14 @@ def _environment(
     spec: InstanceSpec,
     folder: InstanceFolder,
     relocation: Relocation,
+    built: ArtifactRecord,
     *,
     cache: Path,
     port: int,
-    own_venv: bool,
     environ: Mapping[str, str],
 ) -> dict[str, str]:
     venv = Path(spec.artifact.path) / "venv"
-    own = {os.fspath(venv / "bin"): folder.venv / "bin"} if own_venv else {}
+    own = {os.fspath(venv / "bin"): folder.venv / "bin"} if built.own_venv else {}
     return run_environment(
         run_base(environ),
         relocation.env(spec.env),
@@ -180,8 +180,9 @@ def _environment(
         home=folder.home,
         shim=ensure_shims(cache),
         bin_dirs=[own.get(name, Path(name)) for name in spec.artifact.bin_dirs],
-        venv=(folder.venv if own_venv else venv) if venv.is_dir() else None,
+        venv=(folder.venv if built.own_venv else venv) if venv.is_dir() else None,
         port=port,
         port_env=spec.plan.port_env,
         service_port=spec.plan.port,
+        node_options=built.node_options,
     )

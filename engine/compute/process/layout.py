@@ -54,6 +54,8 @@ class ArtifactRecord(Value, frozen=True, kw_only=True):
     artifact: Artifact
     own_venv: bool = False
     """The virtual environment points into `app/` (an editable install): every instance needs a clone of its own."""
+    node_options: str = ""
+    """What its Node.js is started with, in the build and in instances."""
 
 
 def read_artifact(root: Path) -> ArtifactRecord | None:

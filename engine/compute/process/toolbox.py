@@ -2,6 +2,7 @@
 
 They succeed with a line in the deployment log that names what was not installed. `sudo` executes its arguments, and
 `pip install --user`, which a virtual environment refuses, installs where PYTHONUSERBASE or the environment says.
+`n` would change the machine's own Node.js. `yarn` and `pnpm` are installed into the version where there are none.
 """
 
 import hashlib
@@ -56,7 +57,32 @@ fi
 exec python -m pip "$@"
 """
 
-_TOOLS = {**dict.fromkeys(PACKAGE_MANAGERS, _PACKAGES), "sudo": _SUDO}
+_N = """#!/bin/sh
+echo "[AppRunner] Warning: 'n $*' does nothing here: Node.js $(node --version) stays." \\
+  "It is chosen by the runtime and its runtime-version."
+"""
+
+_NODE_TOOL = """#!/bin/sh
+name=${0##*/}
+here=${0%/*}
+IFS=:
+for folder in $PATH; do
+  [ "$folder" != "$here" ] && [ -x "$folder/$name" ] && exec "$folder/$name" "$@"
+done
+unset IFS
+if ! command -v npm > /dev/null; then
+  echo "$name: command not found" >&2
+  exit 127
+fi
+echo "[AppRunner] '$name' is not on this machine and is installed for this version (npm install -g VERSION)."
+npm install --global --silent --no-audit VERSION || exit
+exec "$npm_config_prefix/bin/$name" "$@"
+"""
+_NODE_TOOLS = {"yarn": "yarn@1", "pnpm": "pnpm@10"}
+"""The major versions that most lock files are of; later ones refuse `--frozen-lockfile` or an older Node.js."""
+
+_TOOLS = {**dict.fromkeys(PACKAGE_MANAGERS, _PACKAGES), "sudo": _SUDO, "n": _N}
+_TOOLS |= {name: _NODE_TOOL.replace("VERSION", version) for name, version in _NODE_TOOLS.items()}
 _PIP_TOOLS = dict.fromkeys(("pip", "pip3"), _PIP)
 
 

@@ -319,6 +319,18 @@ async def test_a_node_build_has_the_chosen_node_and_a_global_prefix_of_its_own(b
     assert any("nodejs18" in line and artifact.runtime.version in line for line in build.log[:2])
 
 
+async def test_older_node_code_hashes_as_it_did_in_the_build_and_in_an_instance(build, plan_of, node_runtime, run):
+    """What bundlers of before Node.js 17 do, on whatever newer Node.js this machine has."""
+    hashes = 'node -e \'console.log(require("crypto").createHash("md4").update(process.argv[1]).digest("hex"))\' a'
+    older = msgspec.structs.replace(node_runtime, name="nodejs14", generation=BuildGeneration.ORIGINAL, accepts=("14",))
+    plan = plan_of(hashes, runtime=older, start=f"{hashes}; exec sleep 60")
+    artifact = await build(plan)
+
+    assert build.log[-1] == "[Build] bde52cb31de33e46245e05fbdbd6fb24"
+    assert any("--openssl-legacy-provider" in line for line in build.log)
+    await run.output(await run(artifact, plan), "bde52cb31de33e46245e05fbdbd6fb24")
+
+
 def write_wheel(path: Path) -> None:
     """The smallest package that pip installs: one empty module, `hello`. The same bytes every time."""
     with zipfile.ZipFile(path, "w") as wheel:

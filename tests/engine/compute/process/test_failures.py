@@ -30,7 +30,12 @@ def test_a_killed_command_has_a_signal_and_no_exit_code():
     ("line", "hint"),
     [
         ("bash: line 1: poetry: command not found", "'poetry'"),
-        ("sh: 1: poetry: not found", "'poetry'"),
+        ("/bin/sh: 1: poetry: not found", "'poetry' is not on this machine's PATH"),
+        ("sh: 1: vite: not found", "'vite' is not installed: run `npm install`"),
+        ("sh: line 1: vite: command not found", "'vite' is not installed: run `npm install`"),
+        ("ERROR: No matching distribution found for python==3.9", "runtime-version"),
+        ("Internal Error: Cannot find matching keyid: {}", "npm install -g"),
+        ("  code: 'ERR_OSSL_EVP_UNSUPPORTED'", "nodejs16"),
         ("ERROR: No matching distribution found for flaks==3", "'flaks==3'"),
         ("ERROR: Could not open requirements file: [Errno 2] No such file: 'reqs.txt'", "'reqs.txt'"),
         ('npm error Missing script: "build"', "'build'"),
