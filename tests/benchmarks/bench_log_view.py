@@ -1,6 +1,6 @@
 """How the log view bears a flood: 20,000 lines a second for some seconds, and a full log's filter, wrap and scrolling.
 
-Run: python -m tests.benchmarks.bench_log_view
+Run: python tests/benchmarks/bench_log_view.py
 """
 
 import asyncio

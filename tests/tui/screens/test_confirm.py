@@ -77,7 +77,10 @@ async def test_given_text_is_no_markup_and_controls_nothing(app_with, text_on_sc
         assert "[on red]Go[/]" in shown
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: "x".join(map(str, size)))
+SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow, id="120x40")]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 @pytest.mark.parametrize("face", ["question", "typing", "typed", "mistyped"])
 def test_faces(snap_compare, app_with, press, face, size):
     screen = deploy() if face == "question" else delete()

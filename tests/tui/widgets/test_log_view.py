@@ -357,7 +357,10 @@ LOG = [
 ]
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: "x".join(map(str, size)))
+SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow, id="120x40")]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 @pytest.mark.parametrize("face", ["plain", "marked", "paused", "wrapped", "empty"])
 def test_faces(snap_compare, app_with, log_line, face, size):
     view = LogView()

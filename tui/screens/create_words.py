@@ -1,0 +1,121 @@
+"""The create form in words: what was found at a source, and what is about to be created. Pure."""
+
+import re
+from collections.abc import Mapping
+
+from engine.model.base import Value
+from engine.model.service import ConfigurationSource, HealthCheckProtocol
+from engine.model.watch import InspectSourceResponse
+from tui.screens.create_form import RUNTIMES, Form, parse_environment, source_directory
+
+
+def cpu_text(cpu: str) -> str:
+    """CPU units as people say them: "1024" is "1 vCPU"."""
+    return f"{int(cpu) / 1024:g} vCPU"
+
+
+def memory_text(memory: str) -> str:
+    """Megabytes as people say them: "512" is "0.5 GB"."""
+    return f"{int(memory) / 1024:g} GB"
+
+
+_CREDENTIALS = re.compile(r"(?<=://)[^@/]*:[^@/]*@")
+
+Rows = Mapping[str, tuple[tuple[str, str], ...]]
+"""Section to (label, value) rows."""
+
+
+def review_of(form: Form, url: str, found: InspectSourceResponse | None) -> Rows:
+    """Everything that is going to be created, in words. Values are as untrusted as what they come from."""
+    revision = found.revision if found else None
+    commit = f"{revision.short} {revision.title}".strip() if revision and revision.kind == "commit" else ""
+    source = [("Repository", _CREDENTIALS.sub("***@", url))]
+    if form.branch.strip() or commit:
+        source.append(("Branch", " · ".join(filter(None, (form.branch.strip(), commit)))))
+    if source_directory(form.directory) != "/":
+        source.append(("Directory", source_directory(form.directory)))
+    source.append(("Deployments", "automatic, with every new version" if form.automatic else "manual"))
+    return {
+        "Source": tuple(source),
+        "Build": _reviewed_build(form, found),
+        "Service": (
+            ("Name", form.name.strip()),
+            ("Instances", f"{cpu_text(form.cpu)}, {memory_text(form.memory)} each"),
+            ("Environment", _reviewed_environment(form)),
+            ("Health check", _reviewed_check(form)),
+        ),
+    }
+
+
+def _reviewed_build(form: Form, found: InspectSourceResponse | None) -> tuple[tuple[str, str], ...]:
+    if form.configuration is ConfigurationSource.REPOSITORY:
+        rows = [("Configured by", (found and found.config_file) or "apprunner.yaml")]
+        if found and found.runtime:
+            rows += [
+                ("Runtime", found.runtime),
+                ("Build", " && ".join(found.build_commands) or "nothing to build"),
+                ("Start", found.start_command),
+                ("Port", str(found.port)),
+            ]
+        return tuple(rows)
+    return (
+        ("Runtime", RUNTIMES[form.runtime]),
+        ("Build", form.build_command.strip() or "nothing to build"),
+        ("Start", form.start_command.strip()),
+        ("Port", form.port.strip()),
+    )
+
+
+def _reviewed_environment(form: Form) -> str:
+    if form.configuration is ConfigurationSource.REPOSITORY:
+        return "as the file sets it"
+    variables, _ = parse_environment(form.environment)
+    return ", ".join(variables) or "none"
+
+
+def _reviewed_check(form: Form) -> str:
+    what = f"HTTP {form.path}" if form.protocol is HealthCheckProtocol.HTTP else "TCP"
+    return (
+        f"{what} every {form.interval} s, timeout {form.timeout} s;"
+        f" healthy after {form.healthy}, unhealthy after {form.unhealthy}"
+    )
+
+
+class Finding(Value, frozen=True):
+    """One line about a source; `mood` is "good", "note", "bad", "evidence" or "hint". Untrusted text."""
+
+    mood: str
+    text: str
+
+
+_MOST_EVIDENCE = 6
+
+
+def findings_of(found: InspectSourceResponse) -> tuple[Finding, ...]:
+    """What an inspection says, line by line."""
+    lines: list[Finding] = []
+    if found.revision is not None:
+        lines.append(Finding("good", _found_source(found)))
+    if found.problem is not None:
+        lines.append(Finding("bad", found.problem.message))
+        lines += [Finding("evidence", line) for line in found.problem.evidence[-_MOST_EVIDENCE:]]
+        if found.problem.hint:
+            lines += [Finding("hint", line) for line in found.problem.hint.splitlines()]
+    elif found.config_file:
+        lines.append(Finding("good", f"{found.config_file}: {found.runtime}, port {found.port}"))
+    elif found.suggested_runtime is not None:
+        runtime = RUNTIMES[found.suggested_runtime]
+        lines.append(
+            Finding("note", f"No apprunner.yaml. It looks like {runtime}; the next step suggests the commands.")
+        )
+    elif found.kind:
+        lines.append(Finding("note", "No apprunner.yaml. The next step asks how to build and start it."))
+    lines += [Finding("note", notice) for notice in found.notices]
+    return tuple(lines)
+
+
+def _found_source(found: InspectSourceResponse) -> str:
+    revision = found.revision
+    if revision is None or revision.kind != "commit":
+        return "A folder without Git: every deployment takes it as it is then."
+    return " ".join(filter(None, ("Git,", revision.branch, revision.short, revision.title)))
