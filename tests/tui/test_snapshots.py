@@ -192,16 +192,6 @@ def test_deleting(looks, size):
     assert looks(size, "x", *"mail", service="mailer")
 
 
-@wide
-def test_deploying(looks, size):
-    assert looks(size, "d", service="shop-api")
-
-
-@two_sizes
-def test_creating(looks, size):
-    assert looks(size, "n", service="shop-api")
-
-
 @small
 def test_a_refusal(looks, size, open_app, fake):
     engine = fake.town()
