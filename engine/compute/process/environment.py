@@ -107,7 +107,8 @@ def run_environment(
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (os.fspath(shim), app_env.get("PYTHONPATH", ""))))
     require = f'--require "{_escaped(shim / "homerun_shim.cjs")}"'
     env["NODE_OPTIONS"] = " ".join(filter(None, (require, node_options, app_env.get("NODE_OPTIONS", ""))))
-    env |= {"PORT": str(port), "HOMERUN_SERVICE_PORT": str(service_port), INSTANCE_MARK: instance_id}
+    env |= {"PORT": str(port), INSTANCE_MARK: instance_id}
+    env |= {"HOMERUN_PORT": str(port), "HOMERUN_SERVICE_PORT": str(service_port)}  # for the shims
     if port_env:
         env[port_env] = str(port)
     return env

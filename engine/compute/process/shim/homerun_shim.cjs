@@ -3,7 +3,7 @@
 'use strict';
 
 const service = Number(process.env.HOMERUN_SERVICE_PORT);
-const own = Number(process.env.PORT);
+const own = Number(process.env.HOMERUN_PORT); // PORT can be set anew by a start script
 
 if (service && own) {
   const net = require('net');

@@ -17,7 +17,7 @@ _ANYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - what is replaced, not what is 
 def _ports():
     """The service's port and the instance's; None where this is no instance."""
     try:
-        ports = int(os.environ["HOMERUN_SERVICE_PORT"]), int(os.environ["PORT"])
+        ports = int(os.environ["HOMERUN_SERVICE_PORT"]), int(os.environ["HOMERUN_PORT"])
     except (KeyError, ValueError):
         return None
     return ports if all(ports) else None

@@ -134,6 +134,13 @@ if (cluster.isPrimary) {
     assert node(run) == f"127.0.0.1 {ports[1]}"
 
 
+def test_a_port_variable_that_a_start_script_sets_anew_changes_nothing(node, ports, tmp_path):
+    (tmp_path / "app.js").write_text(f"const s = require('net').createServer().listen(process.env.PORT); {REPORT}")
+    run = "require('child_process').execFileSync(process.execPath, ['app.js'], {stdio: 'inherit', env: ENV});"
+
+    assert node(run.replace("ENV", "{...process.env, PORT: S}")) == f"127.0.0.1 {ports[1]}"
+
+
 async def test_a_node_application_with_its_port_written_down(build, plan_of, run, get, compute, node_runtime):
     """The whole way, through npm."""
     plan = plan_of(runtime=node_runtime, start=("npm", "start"))

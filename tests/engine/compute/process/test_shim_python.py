@@ -11,7 +11,11 @@ import pytest
 
 from engine.compute.process.shims import ensure_shims
 
-NAMES = "import asyncio, os, socket, sys\nS, P = int(os.environ['HOMERUN_SERVICE_PORT']), int(os.environ['PORT'])\n"
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
+NAMES = (
+    "import asyncio, os, socket, sys\nS, P = int(os.environ['HOMERUN_SERVICE_PORT']), int(os.environ['HOMERUN_PORT'])\n"
+)
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def python(tmp_path, ports):
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(shim),
             "HOMERUN_SERVICE_PORT": str(ports[0]),
-            "PORT": str(ports[1]),
+            "HOMERUN_PORT": str(ports[1]),
             **env,
         }
         done = subprocess.run(
@@ -142,7 +146,13 @@ def test_it_is_not_in_the_way(python):
 def test_without_the_variables_nothing_changes(python):
     code = "s = socket.socket(); s.bind(('0.0.0.0', 0)); print(s.getsockname()[0])"
 
-    assert python(code.replace("S", "0"), HOMERUN_SERVICE_PORT="0", PORT="0") == "0.0.0.0"
+    assert python(code.replace("S", "0"), HOMERUN_SERVICE_PORT="0", HOMERUN_PORT="0") == "0.0.0.0"
+
+
+def test_a_port_variable_that_a_start_script_sets_anew_changes_nothing(python, ports):
+    code = "s = socket.socket(); s.bind(('0.0.0.0', int(os.environ['PORT']))); print(s.getsockname())"
+
+    assert python(code, PORT=str(ports[0])) == str(("127.0.0.1", ports[1]))
 
 
 def test_what_pip_installed_for_the_user_is_found(python, tmp_path):
