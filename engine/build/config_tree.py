@@ -145,7 +145,7 @@ def _put(path: Path, line: int, node: Node, leaves: Leaves, findings: Findings) 
         findings.refuse(
             line,
             f"{dotted(path)} is given twice, here and in line {leaves[path].line}; keep one",
-            advice=_drop(dotted(path)),
+            advice=f"Keep one {dotted(path)}.",
         )
     else:
         leaves[path] = Leaf(path=path, node=node, line=line)

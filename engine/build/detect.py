@@ -49,7 +49,11 @@ _PORT_PATTERNS = (
     re.compile(r"\bport\s*[:=]\s*(\d{2,5})\b", re.IGNORECASE),
 )
 _READS_PORT = re.compile(r"process\.env\.PORT\b|[\"']PORT[\"']")
+_PORT_OPTION = re.compile(r"(?:-p|--port)[ =](\d{2,5})(?!\d)|\bPORT=(\d{2,5})(?!\d)")
+_PORT_VARIABLE = re.compile(r"\$PORT\b|\$\{PORT(?::?-[^}\n]{0,20})?\}")
 _DEFAULT_PORT = 8080
+_BEFORE_NODE_17 = {"next": 12, "react-scripts": 5, "@vue/cli-service": 5, "webpack": 5}
+"""Packages whose releases before this major version fail on the OpenSSL that came with Node.js 17."""
 
 
 class Suggestion(Value, frozen=True, kw_only=True):
@@ -63,14 +67,14 @@ class Suggestion(Value, frozen=True, kw_only=True):
     """What gave it away, in a sentence: "requirements.txt and app.py with Flask"."""
 
 
-def suggest(names: Collection[str], contents: Mapping[str, bytes], *, strict: bool = False) -> Suggestion | None:
+def suggest(names: Collection[str], contents: Mapping[str, bytes]) -> Suggestion | None:
     """The likeliest way to run a source; None when nothing points anywhere.
 
     `names` are the entries of the source folder, folders with a trailing slash; `contents` of those in DETECT_FILES.
-    Strict: start commands that need no shell (a fixed port instead of `$PORT`).
+    Start commands name the port and not `$PORT`: App Runner runs them without a shell.
     """
     files = {name: _text(contents.get(name, b"")) for name in names if not name.endswith("/")}
-    look = _Look(files, port="8080" if strict else "$PORT")
+    look = _Look(files)
     python = look.python() if look.has_python() else None
     node = look.node() if "package.json" in files or any(name in files for name in _NODE_ENTRIES) else None
     found = python or node
@@ -82,9 +86,8 @@ def suggest(names: Collection[str], contents: Mapping[str, bytes], *, strict: bo
 class _Look:
     """The files of one source folder."""
 
-    def __init__(self, files: Mapping[str, str], port: str) -> None:
+    def __init__(self, files: Mapping[str, str]) -> None:
         self.files = files
-        self.port = port
         self.needs = _python_needs(files)
 
     # Python
@@ -133,7 +136,7 @@ class _Look:
     def _python_start(self) -> tuple[str, int, str]:
         """Start command, port, what gave it away; an empty command when nothing can be started."""
         if web := _procfile_web(self.files.get("Procfile", "")):
-            return (web if self.port == "$PORT" else re.sub(r"\$\{?PORT\}?", self.port, web)), _DEFAULT_PORT, "Procfile"
+            return web, _DEFAULT_PORT, "Procfile"
         if "manage.py" in self.files:
             return self._django(), _DEFAULT_PORT, "manage.py (Django)"
         if "streamlit_app.py" in self.files:
@@ -150,7 +153,7 @@ class _Look:
 
     def _python_entry(self, name: str, source: str) -> tuple[str, int, str] | None:
         module = name.removesuffix(".py")
-        bind = f"--bind 0.0.0.0:{self.port}"
+        bind = f"--bind 0.0.0.0:{_DEFAULT_PORT}"
         gunicorn = "gunicorn" in self.needs
         if "streamlit" in self.needs and re.search(r"^[ \t]*(?:import|from) streamlit\b", source, re.MULTILINE):
             return self._streamlit(name), _DEFAULT_PORT, f"{name} with Streamlit"
@@ -159,7 +162,7 @@ class _Look:
             if "uvicorn" not in self.needs and "fastapi" not in self.needs and gunicorn and not runs_itself:
                 return f"gunicorn {module}:{asgi.group(1)} {bind}", _DEFAULT_PORT, f"{name} with {asgi.group(2)}"
             return (
-                f"uvicorn {module}:{asgi.group(1)} --host 0.0.0.0 --port {self.port}",
+                f"uvicorn {module}:{asgi.group(1)} --host 0.0.0.0 --port {_DEFAULT_PORT}",
                 _DEFAULT_PORT,
                 f"{name} with {asgi.group(2)}",
             )
@@ -172,21 +175,21 @@ class _Look:
         why = f"{name} with {kind}"
         if "gunicorn" in self.needs:
             target = f"{module}:{variable}" if kind != "Dash" else f"{module}:server"
-            return f"gunicorn {target} --bind 0.0.0.0:{self.port}", _DEFAULT_PORT, why
+            return f"gunicorn {target} --bind 0.0.0.0:{_DEFAULT_PORT}", _DEFAULT_PORT, why
         if "waitress" in self.needs and kind == "Flask":
-            return f"waitress-serve --port={self.port} {module}:{variable}", _DEFAULT_PORT, why
+            return f"waitress-serve --port={_DEFAULT_PORT} {module}:{variable}", _DEFAULT_PORT, why
         if kind == "Flask" and not re.search(r"\.run\(", source):
-            return f"flask --app {module} run --host 0.0.0.0 --port {self.port}", _DEFAULT_PORT, why
+            return f"flask --app {module} run --host 0.0.0.0 --port {_DEFAULT_PORT}", _DEFAULT_PORT, why
         return f"python3 {name}", _port_in(source), why
 
     def _django(self) -> str:
         settings = re.search(r"DJANGO_SETTINGS_MODULE[\"'],\s*[\"']([\w.]{1,100})[\"']", self.files["manage.py"])
         if settings and "gunicorn" in self.needs:
-            return f"gunicorn {settings.group(1).split('.')[0]}.wsgi --bind 0.0.0.0:{self.port}"
-        return f"python3 manage.py runserver --noreload 0.0.0.0:{self.port}"
+            return f"gunicorn {settings.group(1).split('.')[0]}.wsgi --bind 0.0.0.0:{_DEFAULT_PORT}"
+        return f"python3 manage.py runserver --noreload 0.0.0.0:{_DEFAULT_PORT}"
 
     def _streamlit(self, name: str) -> str:
-        return f"streamlit run {name} --server.address 0.0.0.0 --server.port {self.port} --server.headless true"
+        return f"streamlit run {name} --server.address 0.0.0.0 --server.port {_DEFAULT_PORT} --server.headless true"
 
     # Node.js
 
@@ -203,7 +206,7 @@ class _Look:
             runtime=self._node_runtime(package),
             build=build,
             start=start,
-            port=_port_in(entry),
+            port=_port_given(scripts.get("start")) or _port_in(entry),
             reason=why,
         )
 
@@ -211,10 +214,16 @@ class _Look:
         if "package.json" not in self.files:
             return "", "npm"
         tool = "npm"
+        manager = package.get("packageManager")
+        pinned = re.match(r"(?:yarn|pnpm)@(\d{1,3})", manager if isinstance(manager, str) else "")
         if "pnpm-lock.yaml" in self.files:
-            tool, install = "pnpm", "npm install -g pnpm && pnpm install --frozen-lockfile"
+            release = pinned.group(1) if pinned else "10"
+            tool, install = "pnpm", f"npm install -g pnpm@{release} && pnpm install --frozen-lockfile"
+        elif "yarn.lock" in self.files and (".yarnrc.yml" in self.files or (pinned and pinned.group(1) != "1")):
+            release = pinned.group(1) if pinned else "4"
+            tool, install = "yarn", f"npm install -g @yarnpkg/cli-dist@{release} && yarn install --immutable"
         elif "yarn.lock" in self.files:
-            tool, install = "yarn", "npm install -g yarn && yarn install --frozen-lockfile"
+            tool, install = "yarn", "npm install -g yarn@1 && yarn install --frozen-lockfile"
         elif "package-lock.json" in self.files or "npm-shrinkwrap.json" in self.files:
             install = "npm ci"
         else:
@@ -232,7 +241,7 @@ class _Look:
             if name and name.removeprefix("./") in self.files:
                 return f"node {shlex.quote(name.removeprefix('./'))}", name.removeprefix("./")
         if "preview" in scripts:
-            return f"npm run preview -- --host 0.0.0.0 --port {self.port}", "package.json with a preview script"
+            return f"npm run preview -- --host 0.0.0.0 --port {_DEFAULT_PORT}", "package.json with a preview script"
         return "", ""
 
     def _node_runtime(self, package: dict[str, Any]) -> ApiRuntime:
@@ -247,7 +256,9 @@ class _Look:
             "14": ApiRuntime.NODEJS_14,
             "12": ApiRuntime.NODEJS_12,
         }
-        return old.get(match.group(1), ApiRuntime.NODEJS_22) if match else ApiRuntime.NODEJS_22
+        if match:
+            return old.get(match.group(1), ApiRuntime.NODEJS_22)
+        return ApiRuntime.NODEJS_16 if _is_before_node_17(package) else ApiRuntime.NODEJS_22
 
     # The other languages
 
@@ -256,9 +267,9 @@ class _Look:
             ("pom.xml", ApiRuntime.CORRETTO_11, "mvn clean package", "java -jar target/app.jar"),
             ("build.gradle", ApiRuntime.CORRETTO_11, "gradle build", "java -jar build/libs/app.jar"),
             ("go.mod", ApiRuntime.GO_1, "go build -o app .", "./app"),
-            ("composer.json", ApiRuntime.PHP_81, "composer install", f"php -S 0.0.0.0:{self.port}"),
-            ("index.php", ApiRuntime.PHP_81, "", f"php -S 0.0.0.0:{self.port}"),
-            ("Gemfile", ApiRuntime.RUBY_31, "bundle install", f"bundle exec puma -p {self.port}"),
+            ("composer.json", ApiRuntime.PHP_81, "composer install", f"php -S 0.0.0.0:{_DEFAULT_PORT}"),
+            ("index.php", ApiRuntime.PHP_81, "", f"php -S 0.0.0.0:{_DEFAULT_PORT}"),
+            ("Gemfile", ApiRuntime.RUBY_31, "bundle install", f"bundle exec puma -p {_DEFAULT_PORT}"),
         )
         for name, runtime, build, start in rows:
             if name in self.files:
@@ -289,7 +300,7 @@ def _python_needs(files: Mapping[str, str]) -> frozenset[str]:
 
 def _procfile_web(text: str) -> str:
     match = re.search(r"^web:[ \t]*(\S.*)$", text, re.MULTILINE)
-    return match.group(1).strip() if match else ""
+    return _PORT_VARIABLE.sub(str(_DEFAULT_PORT), match.group(1).strip()) if match else ""
 
 
 def _port_in(source: str) -> int:
@@ -301,6 +312,24 @@ def _port_in(source: str) -> int:
             port = int(match.group(1))
             return port if 1 <= port <= 65535 else _DEFAULT_PORT
     return _DEFAULT_PORT
+
+
+def _port_given(script: object) -> int:
+    """The port that a start script names, 0 for none: "next start -p 3000"."""
+    match = _PORT_OPTION.search(script) if isinstance(script, str) else None
+    port = int(match.group(1) or match.group(2)) if match else 0
+    return port if port <= 65535 else 0
+
+
+def _is_before_node_17(package: dict[str, Any]) -> bool:
+    sections = [package.get(name) for name in ("dependencies", "devDependencies")]
+    needs = {name: version for section in sections if isinstance(section, dict) for name, version in section.items()}
+    for name, major in _BEFORE_NODE_17.items():
+        asked = needs.get(name)
+        release = re.match(r"[v^~=]{0,2}(\d{1,3})(?:\.|\Z)", asked) if isinstance(asked, str) else None
+        if release and int(release.group(1)) < major:
+            return True
+    return False
 
 
 def _toml(text: str) -> dict[str, Any]:

@@ -98,6 +98,30 @@ CASES: dict[str, Case] = {
     ),
     "version 3.9": Case(GOOD.replace("1.0", '"3.9"'), {}, 'version is "3.9"', strict='line 1: version is "3.9"'),
     "version absent": Case(GOOD.replace("version: 1.0\n", ""), {}, "version is missing", strict="version is missing"),
+    # Places
+    "run inside build": Case(
+        HEAD + BUILD + "  run:\n    command: python3 app.py\n    network:\n      port: 9000\n",
+        {"command": "python3 app.py", "port": 9000},
+        "build.run is not a key of an apprunner.yaml; it is read as run",
+        strict="line 7: build.run",
+    ),
+    "run inside build.commands": Case(
+        HEAD + BUILD + "    run:\n      command: python3 app.py\n",
+        {"command": "python3 app.py"},
+        "build.commands.run is not a key of an apprunner.yaml; it is read as run",
+        strict="line 7: build.commands.run",
+    ),
+    "keys with dots": Case(
+        HEAD + "build:\n  build.commands:\n    pre: [echo 1]\n    build: [echo 2]\nrun.command: python3 app.py\n",
+        {"command": "python3 app.py", "pre_build": ("echo 1",), "build": ("echo 2",)},
+        "build.build.commands is not a key of an apprunner.yaml; it is read as build.commands",
+        strict="line 4: build.build.commands",
+    ),
+    "runtime inside run too": Case(
+        GOOD + "  runtime: python311\n",
+        refused="line 9: runtime is given twice, here and in line 2; keep one",
+        strict="line 9: run.runtime",
+    ),
     # Runtimes
     "Nodejs 12": Case(
         GOOD.replace("python311", "Nodejs 12"),

@@ -22,11 +22,11 @@ def package(**members: object) -> str:
 CASES = {
     "fastapi": (
         {"main.py": "from fastapi import FastAPI\napp = FastAPI()\n", "requirements.txt": "fastapi\nuvicorn\n"},
-        (PY, PIP, "uvicorn main:app --host 0.0.0.0 --port $PORT", 8080),
+        (PY, PIP, "uvicorn main:app --host 0.0.0.0 --port 8080", 8080),
     ),
     "flask with gunicorn": (
         {"app.py": "app = Flask(__name__)\napp.run()\n", "requirements.txt": "Flask==3.0\ngunicorn\n"},
-        (PY, PIP, "gunicorn app:app --bind 0.0.0.0:$PORT", 8080),
+        (PY, PIP, "gunicorn app:app --bind 0.0.0.0:8080", 8080),
     ),
     "flask that runs itself": (
         {"server.py": "app = Flask(__name__)\napp.run(port=5000)\n", "requirements.txt": "Flask\n"},
@@ -38,25 +38,25 @@ CASES = {
     ),
     "flask that does not": (
         {"app.py": "web: Flask = flask.Flask(__name__)\n", "requirements.txt": "Flask\n"},
-        (PY, PIP, "flask --app app run --host 0.0.0.0 --port $PORT", 8080),
+        (PY, PIP, "flask --app app run --host 0.0.0.0 --port 8080", 8080),
     ),
     "django": (
         {
             "manage.py": "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site1.settings')",
             "requirements.txt": "Django\n",
         },
-        (PY, PIP, "python3 manage.py runserver --noreload 0.0.0.0:$PORT", 8080),
+        (PY, PIP, "python3 manage.py runserver --noreload 0.0.0.0:8080", 8080),
     ),
     "django with gunicorn": (
         {
             "manage.py": "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site1.settings')",
             "requirements.txt": "gunicorn>=20\n",
         },
-        (PY, PIP, "gunicorn site1.wsgi --bind 0.0.0.0:$PORT", 8080),
+        (PY, PIP, "gunicorn site1.wsgi --bind 0.0.0.0:8080", 8080),
     ),
     "streamlit": (
         {"app.py": "import streamlit as st\n", "requirements.txt": "streamlit\n"},
-        (PY, PIP, "streamlit run app.py --server.address 0.0.0.0 --server.port $PORT --server.headless true", 8080),
+        (PY, PIP, "streamlit run app.py --server.address 0.0.0.0 --server.port 8080 --server.headless true", 8080),
     ),
     "a script": ({"main.py": "import os\nport = int(os.environ['PORT'])\n"}, (PY, "", "python3 main.py", 8080)),
     "the only script": ({"hello.py": "print(1)", "requirements.txt": "x"}, (PY, PIP, "python3 hello.py", 8080)),
@@ -91,11 +91,43 @@ CASES = {
     "a bare script of node": ({"index.js": ""}, (NODE, "", "node index.js", 8080)),
     "yarn": (
         {"package.json": package(scripts={"start": "x"}), "yarn.lock": ""},
-        (NODE, "npm install -g yarn && yarn install --frozen-lockfile", "yarn start", 8080),
+        (NODE, "npm install -g yarn@1 && yarn install --frozen-lockfile", "yarn start", 8080),
+    ),
+    "yarn of today": (
+        {"package.json": package(scripts={"start": "x"}), "yarn.lock": "", ".yarnrc.yml": ""},
+        (NODE, "npm install -g @yarnpkg/cli-dist@4 && yarn install --immutable", "yarn start", 8080),
+    ),
+    "yarn as pinned": (
+        {"package.json": package(scripts={"start": "x"}, packageManager="yarn@3.6.1"), "yarn.lock": ""},
+        (NODE, "npm install -g @yarnpkg/cli-dist@3 && yarn install --immutable", "yarn start", 8080),
+    ),
+    "pnpm as pinned": (
+        {"package.json": package(scripts={"start": "x"}, packageManager="pnpm@8.1.0+sha"), "pnpm-lock.yaml": ""},
+        (NODE, "npm install -g pnpm@8 && pnpm install --frozen-lockfile", "pnpm start", 8080),
+    ),
+    "a start script that names its port": (
+        {"package.json": package(scripts={"start": "next start -p 3000"})},
+        (NODE, "", "npm start", 3000),
+    ),
+    "a start script that sets its port": (
+        {"package.json": package(scripts={"start": "PORT=5000 node server.js"}), "server.js": ".listen(4000)"},
+        (NODE, "", "npm start", 5000),
+    ),
+    "a bundler of before node 17": (
+        {"package.json": package(scripts={"start": "x"}, dependencies={"next": "^10.0.0"})},
+        (ApiRuntime.NODEJS_16, "npm install", "npm start", 8080),
+    ),
+    "a bundler of after node 17": (
+        {"package.json": package(scripts={"start": "x"}, devDependencies={"webpack": "5", "next": "latest"})},
+        (NODE, "npm install", "npm start", 8080),
+    ),
+    "a procfile with a default port": (
+        {"Procfile": "web: gunicorn app:app -b 0.0.0.0:${PORT:-5000}", "requirements.txt": ""},
+        (PY, PIP, "gunicorn app:app -b 0.0.0.0:8080", 8080),
     ),
     "pnpm": (
         {"package.json": package(scripts={"start": "x", "build": "y"}), "pnpm-lock.yaml": ""},
-        (NODE, "npm install -g pnpm && pnpm install --frozen-lockfile && pnpm run build", "pnpm start", 8080),
+        (NODE, "npm install -g pnpm@10 && pnpm install --frozen-lockfile && pnpm run build", "pnpm start", 8080),
     ),
     "an older node": (
         {"package.json": package(scripts={"start": "x"}, engines={"node": "18.x"})},
@@ -107,7 +139,7 @@ CASES = {
     ),
     "django with a front end": (
         {"manage.py": "", "requirements.txt": "django", "package.json": package(scripts={"start": "x"})},
-        (PY, PIP, "python3 manage.py runserver --noreload 0.0.0.0:$PORT", 8080),
+        (PY, PIP, "python3 manage.py runserver --noreload 0.0.0.0:8080", 8080),
     ),
     "node with a python tool": (
         {"package.json": package(scripts={"start": "x"}), "requirements.txt": "black", "tool.py": ""},
@@ -121,8 +153,8 @@ CASES = {
 }
 
 
-def suggestion_of(files: dict[str, str], *, strict: bool = False):
-    return suggest([*files, "folder/"], {name: text.encode() for name, text in files.items()}, strict=strict)
+def suggestion_of(files: dict[str, str]):
+    return suggest([*files, "folder/"], {name: text.encode() for name, text in files.items()})
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -136,17 +168,16 @@ def test_a_source_says_how_it_is_run(name):
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_suggestion_is_a_plan(name, strict):
-    """What the form fills in is accepted as it is; strict suggestions need no shell to start."""
-    found = suggestion_of(CASES[name][0], strict=strict)
+    """What the form fills in is accepted as it is, and starts without a shell, as App Runner does it."""
+    found = suggestion_of(CASES[name][0])
     members = {"build_command": found.build} if found.build else {}
     plan = plan_from_values(
         CodeConfigurationValues(runtime=found.runtime, start_command=found.start, port=str(found.port), **members),
         "/",
         strict,
     )
-    if strict:
-        assert "$" not in found.start
-        assert not plan.start.shell
+    assert not plan.start.shell
+    assert not any("shell" in notice for notice in plan.notices)
 
 
 @pytest.mark.parametrize("names", [[], ["README.md"], ["docs/"], ["setup.py"], ["a.py", "b.py"]])
@@ -164,9 +195,9 @@ def test_broken_files_are_no_obstacle():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.dictionaries(st.sampled_from(DETECT_FILES), st.binary(max_size=200), max_size=5), st.booleans())
-def test_any_contents_are_survived(contents, strict):
-    found = suggest([*contents], contents, strict=strict)
+@given(st.dictionaries(st.sampled_from(DETECT_FILES), st.binary(max_size=200), max_size=5))
+def test_any_contents_are_survived(contents):
+    found = suggest([*contents], contents)
     assert found is None or (found.start and 1 <= found.port <= 65535)
 
 
