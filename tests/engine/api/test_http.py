@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from engine.api.http import HttpServer
 from engine.api.message import Limits, Request, Response, text
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 QUICK = Limits(
     body=1024, head=2048, headers=20, header_timeout_s=0.2, body_timeout_s=0.2, idle_timeout_s=0.4, linger_s=0.1
 )

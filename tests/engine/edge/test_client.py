@@ -15,6 +15,8 @@ from engine.edge.record import read_record, write_record
 from engine.edge.table import Backend, Route, RoutingTable
 from engine.model.home import Home
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 
 @pytest.fixture
 async def home(tmp_path):

@@ -17,6 +17,8 @@ from engine.edge.process import EXIT_ADDRESS_IN_USE, EXIT_FAILED, EXIT_USAGE
 from engine.edge.table import Hello, Report, RoutingTable, Stop
 from engine.edge.wire import frame, to_engine
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from engine.source.command import Ending, message_lines, run_git
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 
 @pytest.fixture
 def fake_git(tmp_path, monkeypatch):

@@ -12,6 +12,8 @@ from engine.model.version import Revision
 from engine.source.git import GitSource
 from engine.source.open import open_source
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 
 def tree(folder: Path) -> dict[str, str]:
     return {

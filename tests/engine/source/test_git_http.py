@@ -13,6 +13,8 @@ from engine.source.location import parse_location
 from engine.source.mirror import Limits
 from engine.source.open import open_source
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 SECRET = "s3cret/t0ken@word"
 QUOTED = "s3cret%2Ft0ken%40word"
 

@@ -10,6 +10,8 @@ from engine.source.git import GitSource
 from engine.source.location import Location
 from engine.source.open import open_source
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 HOOKS = ("post-checkout", "reference-transaction", "post-index-change", "pre-auto-gc", "post-merge", "post-rewrite")
 
 

@@ -6,9 +6,13 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 from engine.model.clock import SystemClock
 from engine.model.log import LogKind, LogQuery, LogSelector
 from engine.telemetry import Telemetry
+
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
 
 WEB = LogSelector(service_id="web", kind=LogKind.APPLICATION)
 

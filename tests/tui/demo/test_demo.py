@@ -28,9 +28,9 @@ async def test_the_samples_run_fail_and_get_requests(tmp_path):
                 busy |= {pulse.service_id for pulse in change.pulses if pulse.requests_per_s > 0}
                 statuses = {view.service.status for view in views.values()}
                 served = {view.service.service_id for view in views.values() if view.version_number}
-                if len(views) == len(available()) and ServiceStatus.OPERATION_IN_PROGRESS not in statuses:
-                    if served and served <= busy:
-                        break
+                settled = len(views) == len(available()) and ServiceStatus.OPERATION_IN_PROGRESS not in statuses
+                if settled and served and served <= busy:
+                    break
     finally:
         traffic.cancel()
         await asyncio.gather(traffic, return_exceptions=True)

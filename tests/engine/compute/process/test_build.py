@@ -18,6 +18,8 @@ from engine.model.clock import SystemClock
 from engine.model.errors import DeployError, FailureKind
 from engine.model.plan import BuildGeneration
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 
 def lines(log, prefix):
     return [line.removeprefix(prefix) for line in log if line.startswith(prefix)]

@@ -21,6 +21,8 @@ from engine.model.clock import SystemClock
 from engine.model.errors import DeployError, FailureKind
 from engine.model.instance import Address, ProcessHandle
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 SERVER = """
 import http.server, os
 class Hello(http.server.BaseHTTPRequestHandler):

@@ -15,6 +15,8 @@ from engine.compute.base import InstanceSpec
 from engine.compute.process import ProcessCompute
 from engine.model.clock import SystemClock
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 ENGINE = """
 import asyncio, sys
 from pathlib import Path

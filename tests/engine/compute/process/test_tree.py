@@ -23,6 +23,8 @@ from engine.compute.process.tree import (
 from engine.compute.process.trees import Trees, take_scan
 from engine.model.clock import SystemClock
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 MARK = "HOMERUN_TEST_TREE"
 
 

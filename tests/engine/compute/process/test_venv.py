@@ -12,6 +12,8 @@ from engine.compute.process.venv import compile_template, make_venv, template_fo
 from engine.model.errors import DeployError, FailureKind
 from engine.model.plan import RuntimeFamily
 
+pytestmark = pytest.mark.slow  # real processes, sockets or repositories
+
 PYTHON = Interpreter(
     family=RuntimeFamily.PYTHON,
     executable=str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"),
