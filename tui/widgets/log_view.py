@@ -189,7 +189,7 @@ class LogView(ScrollView, can_focus=True):
 
     @property
     def new_count(self) -> int:
-        """Lines that came since following stopped."""
+        """Lines that came since following stopped and that the filter lets through."""
         return self._new
 
     def _flush(self) -> None:
@@ -199,7 +199,8 @@ class LogView(ScrollView, can_focus=True):
             return
         pending, self._pending = self._pending, []
         if not self.follow:
-            self._new += sum(not row.dropped for row in pending)
+            hiding = self._rows.filter if self.only_matches else None
+            self._new += sum(not row.dropped and (hiding is None or hiding.matches(row.text)) for row in pending)
         gone = self._rows.append(pending)
         if self._cursor is not None and self._cursor < self._rows.first:
             self._cursor = None

@@ -166,6 +166,7 @@ async def test_leaving_the_field_looks_at_the_source(open_form, press, settled, 
         assert [request.repository_url for request in inspector.asked] == ["https://host/app"]
 
 
+@pytest.mark.slow
 async def test_a_url_is_not_looked_at_while_it_is_typed(open_form, press, inspector, monkeypatch):
     monkeypatch.setattr("tui.screens.create._TYPING_PAUSE_S", 0.01)
     async with open_form(inspector) as (_, pilot):
@@ -199,6 +200,7 @@ async def test_typing_on_cancels_looking_and_a_late_answer_counts_for_nothing(op
         assert [request.repository_url for request in inspector.asked] == ["https://host/a", "https://host/app"]
 
 
+@pytest.mark.slow
 async def test_escape_stops_waiting_for_the_source(open_form, press, settled, inspector):
     inspector.open.clear()
     async with open_form(inspector) as (app, pilot):
@@ -228,6 +230,7 @@ async def test_a_wrong_source_is_explained_right_there_and_asked_again(
         await settled(pilot, lambda: app.screen._step is Step.BUILD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error", [EngineError(ErrorCode.INTERNAL, "The engine is busy."), ConnectionError("The engine went away.")]
 )
@@ -332,6 +335,7 @@ async def test_an_http_check_asks_for_its_path(open_form, press, settled, inspec
     assert (check.protocol, check.path, check.interval) == (HealthCheckProtocol.HTTP, "/up", 4)
 
 
+@pytest.mark.slow
 async def test_a_name_is_judged_while_it_is_typed(open_form, press, settled, inspector):
     async with open_form(inspector, Form(repository="/srv/app"), Step.SERVICE, names={"mine"}) as (app, pilot):
         await settled(pilot, lambda: app.screen._found)
@@ -363,6 +367,7 @@ async def test_an_untouched_form_closes_at_once(open_form, press, settled, inspe
     assert app.answers == [None]
 
 
+@pytest.mark.slow
 async def test_a_form_with_something_in_it_asks_before_it_closes(open_form, press, settled, inspector):
     async with open_form(inspector) as (app, pilot):
         await press(pilot, "x", "escape")
@@ -385,6 +390,7 @@ async def test_the_buttons_do_what_the_keys_do(open_form, press, settled, inspec
         await settled(pilot, lambda: app.screen._step is Step.SOURCE)
 
 
+@pytest.mark.slow
 async def test_tab_completes_a_path(open_form, press, settled, tmp_path, text_on_screen):
     (tmp_path / "shop-api" / "src").mkdir(parents=True)
     (tmp_path / "shop-web").mkdir()
@@ -421,14 +427,10 @@ FACES = {
     "service-wrong": (WITHOUT_FILE, "/srv/shop", Step.SERVICE),
     "review": (WITH_FILE, "https://github.com/you/python-hello", Step.REVIEW),
 }
-SIZES = [
-    (80, 24),
-    pytest.param((120, 40), marks=pytest.mark.slow, id="120x40"),
-    pytest.param((200, 60), marks=pytest.mark.slow, id="200x60"),
-]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: "x".join(map(str, size)))
 @pytest.mark.parametrize("face", FACES)
 def test_faces(snap_compare, app_with, settled, face, size):
     answer, url, step = FACES[face]

@@ -81,10 +81,8 @@ async def test_odd_values_labels_and_roles_are_survived(app_with, shown):
         assert shown(chart)[0].endswith("* x 3%  o x 3%")
 
 
-SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow, id="120x40")]
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: "x".join(map(str, size)))
 def test_faces(snap_compare, app_with, size):
     grid = "Grid { grid-size: 2 3; grid-gutter: 1 2; padding: 0 1; }"
     charts = [

@@ -76,6 +76,16 @@ async def test_scrolling_up_pauses_and_counts_what_comes_and_the_end_resumes(ope
         assert view.new_count == 0
 
 
+async def test_new_lines_that_the_filter_hides_are_not_counted(open_view, log_lines):
+    async with open_view(100) as (view, pilot):
+        view.filter_text = "line"
+        await press(pilot, "up")
+        view.append(log_lines(3, "line {}") + log_lines(5, "other {}"))
+        await settled(pilot, lambda: view.line_count == 108)
+
+        assert view.new_count == 3
+
+
 async def test_scrolling_down_to_the_end_follows_again(open_view):
     async with open_view(100) as (view, pilot):
         await press(pilot, "up", "up")
@@ -357,10 +367,8 @@ LOG = [
 ]
 
 
-SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow, id="120x40")]
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: "x".join(map(str, size)))
 @pytest.mark.parametrize("face", ["plain", "marked", "paused", "wrapped", "empty"])
 def test_faces(snap_compare, app_with, log_line, face, size):
     view = LogView()
