@@ -25,7 +25,7 @@ demo: setup ## Open Homerun on a throw-away home with sample applications
 	@$(BIN)/homerun demo
 
 unit: setup ## The quick tests
-	$(BIN)/pytest -q -m "not slow and not docker"
+	$(BIN)/pytest -q -n 2 -m "not slow and not docker"
 
 test: setup ## All tests
 	$(BIN)/pytest -q -n 2 --dist worksteal
