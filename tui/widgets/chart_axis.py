@@ -71,7 +71,7 @@ def _short(number: float) -> str:
         return f"{number:.0f}"
     if abs(number) >= 0.095:
         return f"{number:.1f}".removesuffix(".0")
-    return f"{number:.2f}" if abs(number) >= 0.0095 else f"{number:.1g}" if abs(number) >= 0.0005 else "0"
+    return f"{number:.2f}" if abs(number) >= 0.0095 else f"{number:.3f}" if abs(number) >= 0.0005 else "0"
 
 
 def clock_marks(start: float, end: float, columns: int) -> list[tuple[int, str]]:

@@ -74,9 +74,9 @@ def test_values_in_few_characters(value, unit, text):
 
 
 @given(st.floats(0, 1e15), st.sampled_from(["", "%", "ms", "B"]))
-def test_no_ordinary_value_takes_more_than_six_characters(value, unit):
+def test_no_ordinary_value_takes_more_than_seven_characters(value, unit):
     if unit not in {"%", "ms"} or value < 1e5:
-        assert len(format_value(value, unit)) <= 6
+        assert len(format_value(value, unit)) <= 7
 
 
 @pytest.mark.parametrize(
