@@ -154,3 +154,6 @@ def _unpack(wheel: Path, site: Path) -> None:
         archive.extractall(site)
     (info,) = site.glob(f"{wheel.name.split('-')[0]}-*.dist-info")
     (info / "INSTALLER").write_text("pip\n", encoding="ascii")
+    # What is not on record stays behind when pip replaces itself, and looks like a broken second pip from then on.
+    with (info / "RECORD").open("a", encoding="utf-8") as record:
+        record.write(f"{info.name}/INSTALLER,,\n")

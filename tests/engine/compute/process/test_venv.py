@@ -41,6 +41,15 @@ async def test_a_new_environment_has_its_own_python_and_pip(tmp_path):
     assert len(list((tmp_path / "cache/venvs").glob("*/venv"))) == 1
 
 
+def test_pip_leaves_nothing_behind_when_it_is_taken_out(tmp_path):
+    """`pip install --upgrade pip` does that; a folder of the old one would look like a second, broken pip."""
+    make_venv(tmp_path / "cache", PYTHON, tmp_path / "venv")
+    python = tmp_path / "venv/bin/python"
+    subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "pip"], check=True, capture_output=True)
+
+    assert not [*tmp_path.glob("venv/lib/python*/site-packages/pip*")]
+
+
 async def test_two_first_builds_at_once_share_one_template(tmp_path):
     await asyncio.gather(
         *(asyncio.to_thread(make_venv, tmp_path / "cache", PYTHON, tmp_path / name) for name in ("one", "two", "three"))
