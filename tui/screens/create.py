@@ -36,7 +36,6 @@ from tui.screens.create_form import (
     with_repository,
 )
 from tui.screens.create_steps import (
-    AUTOMATIC,
     BESIDE,
     branches_text,
     draw_findings,
@@ -60,7 +59,6 @@ _FROM_FILE = (
     "They come from apprunner.yaml (run.env) as long as the file configures the service, as in App Runner."
     " Choose “Set here” in the build step to give them here."
 )
-_AUTOMATIC = "Automatic: every new version deploys by itself."
 _BY_HAND = ("runtime", "build_command", "start_command", "port")
 
 
@@ -263,8 +261,6 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
             case "cpu":
                 self._form = with_cpu(self._form, value)
                 self.query_one("#memory", Choice).set_options(memory_options(value), self._form.memory)
-            case "automatic":
-                self._form = replace(self._form, automatic=value == AUTOMATIC)
             case "configuration":
                 self._form = replace(self._form, configuration=ConfigurationSource(value))
             case "runtime":
@@ -403,7 +399,7 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
 
     def _notes(self, problems: Mapping[str, str]) -> dict[str, str | Content]:
         """What is said quietly below the fields; what was found, below the one that it is about."""
-        notes: dict[str, str | Content] = {"automatic": _AUTOMATIC, "repository": self._aside}
+        notes: dict[str, str | Content] = {"repository": self._aside}
         if self._form.configuration is ConfigurationSource.REPOSITORY:
             notes["environment"] = _FROM_FILE
         if self._found is not None:

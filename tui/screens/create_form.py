@@ -95,12 +95,10 @@ class Form(Value, frozen=True, kw_only=True):
     timeout: str = "2"
     healthy: str = "1"
     unhealthy: str = "5"
-    automatic: bool = False
-    """Deploy by itself when the source changes."""
 
 
 FIELDS: dict[Step, tuple[str, ...]] = {
-    Step.SOURCE: ("repository", "branch", "directory", "automatic"),
+    Step.SOURCE: ("repository", "branch", "directory"),
     Step.BUILD: ("configuration", "runtime", "build_command", "start_command", "port"),
     Step.SERVICE: (
         "name",
@@ -315,7 +313,8 @@ def request_of(form: Form, url: str) -> CreateServiceRequest:
                 code_configuration=code,
                 source_directory=source_directory(form.directory),
             ),
-            auto_deployments_enabled=form.automatic,
+            # There is nothing yet that would deploy by itself.
+            auto_deployments_enabled=False,
         ),
         instance_configuration=InstanceConfiguration(cpu=form.cpu, memory=form.memory),
         health_check_configuration=HealthCheckConfiguration(

@@ -17,7 +17,6 @@ from tui.widgets.choice import Choice, Option
 from tui.widgets.entry import Entry, FolderSuggester
 from tui.widgets.form_field import FormField
 
-MANUAL, AUTOMATIC = "manual", "automatic"
 BESIDE = {"interval": "timeout", "healthy": "unhealthy"}
 """Fields that have another one in their row."""
 
@@ -50,8 +49,6 @@ def _source_step(form: Form, branches: Suggester) -> Iterator[Widget]:
     yield _entry("Repository", "repository", form, "https://github.com/you/app or ~/code/app", FolderSuggester())
     yield _entry("Branch", "branch", form, "the default branch", branches)
     yield _entry("Directory", "directory", form, "/")
-    ways = [("Manual", MANUAL), ("Automatic", AUTOMATIC)]
-    yield _choice("Deployments", "automatic", ways, AUTOMATIC if form.automatic else MANUAL)
 
 
 def _build_step(form: Form) -> Iterator[Widget]:

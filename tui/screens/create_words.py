@@ -34,7 +34,7 @@ def review_of(form: Form, url: str, found: InspectSourceResponse | None) -> Rows
         source.append(("Branch", " · ".join(filter(None, (form.branch.strip(), commit)))))
     if source_directory(form.directory) != "/":
         source.append(("Directory", source_directory(form.directory)))
-    source.append(("Deployments", "automatic, with every new version" if form.automatic else "manual"))
+    source.append(("Deployments", "by hand, with d"))
     return {
         "Source": tuple(source),
         "Build": _reviewed_build(form, found),

@@ -74,7 +74,7 @@ def test_the_review_of_a_service_by_its_file():
         ("Repository", "https://***@host/app"),
         ("Branch", "main · 3f2a91c Fix the greeting"),
         ("Directory", "/api"),
-        ("Deployments", "manual"),
+        ("Deployments", "by hand, with d"),
     )
     assert ("Build", "pip install flask && make") in review["Build"]
     assert ("Environment", "as the file sets it") in review["Service"]
@@ -90,14 +90,13 @@ def test_the_review_names_variables_and_keeps_their_values_to_itself():
         environment="KEY=secret\nOTHER=x",
         protocol=HealthCheckProtocol.HTTP,
         path="/up",
-        automatic=True,
     )
 
     review = review_of(form, "/srv/app", None)
 
     assert ("Environment", "KEY, OTHER") in review["Service"]
     assert "secret" not in str(review)
-    assert ("Deployments", "automatic, with every new version") in review["Source"]
+    assert ("Deployments", "by hand, with d") in review["Source"]
     assert ("Start", "node .") in review["Build"]
     assert review["Service"][-1][1].startswith("HTTP /up every")
 
