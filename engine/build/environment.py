@@ -21,12 +21,19 @@ def name_problem(name: str) -> str:
     return ""
 
 
-def without_ports(env: Mapping[str, str], port_env: str, where: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The variables without those that carry the port, which every instance gets for itself; and notices."""
+def without_ports(
+    env: Mapping[str, str], port: int, port_env: str, where: str
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The variables without those that carry the port, which every instance gets for itself; and notices.
+
+    Nothing is said of the service's own `port`: what is meant happens.
+    """
     kept = dict(env)
-    carried = [name for name in dict.fromkeys(("PORT", port_env)) if kept.pop(name, None) is not None]
+    carried = {name: kept.pop(name) for name in ("PORT", port_env) if name in kept}
     return kept, tuple(
-        f"{name} is set in {where}, but is overridden: every instance gets its own port in {name}." for name in carried
+        f"{name} is set in {where}, but is overridden: every instance gets its own port in {name}."
+        for name, value in carried.items()
+        if value.strip() != str(port)
     )
 
 

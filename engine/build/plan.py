@@ -26,8 +26,8 @@ def plan_from_file(config: ConfigFile, source_directory: str, strict: bool) -> B
     post_build, after = build_lines(config.post_build, "build.commands.post-build", strict)
     pre_run, last = build_lines(config.pre_run, "run.pre-run", strict)
     start, started = start_command(config.command, strict)
-    env, ports = without_ports(config.env, config.port_env, f"{config.path} (run.env)")
-    secrets, secret_ports = without_ports(config.secrets, config.port_env, f"{config.path} (run.secrets)")
+    env, ports = without_ports(config.env, config.port, config.port_env, f"{config.path} (run.env)")
+    secrets, secret_ports = without_ports(config.secrets, config.port, config.port_env, f"{config.path} (run.secrets)")
     notices = (*config.notices, *before, *during, *after, *last, *started, *ports, *secret_ports)
     return BuildPlan(
         runtime=config.runtime,
@@ -73,8 +73,8 @@ def plan_from_values(values: CodeConfigurationValues | None, source_directory: s
     _check_names(variables, secrets)
     commands = (values.build_command,) if (values.build_command or "").strip() and values.build_command else ()
     build, during = build_lines(commands, "BuildCommand", strict)
-    env, ports = without_ports(variables, "", "RuntimeEnvironmentVariables")
-    kept_secrets, secret_ports = without_ports(secrets, "", "RuntimeEnvironmentSecrets")
+    env, ports = without_ports(variables, port, "", "RuntimeEnvironmentVariables")
+    kept_secrets, secret_ports = without_ports(secrets, port, "", "RuntimeEnvironmentSecrets")
     return BuildPlan(
         runtime=runtime,
         source_directory=normal_directory(source_directory),

@@ -65,6 +65,13 @@ def test_variables_that_carry_the_port_are_overridden_with_a_notice():
     assert [notice.split()[0] for notice in said] == ["PORT", "APP_PORT"]
 
 
+@pytest.mark.parametrize(("value", "notices"), [("3000", 0), (" 3000 ", 0), ("3001", 1)])
+def test_a_port_variable_that_says_what_the_service_says_is_not_worth_a_word(value, notices):
+    plan = plan_from_values(values(port="3000", runtime_environment_variables={"PORT": value}), "/", strict=False)
+    assert plan.run_env == {}
+    assert len(plan.notices) == notices
+
+
 def test_habits_in_commands_are_mended_and_said():
     plan = from_file()
     assert plan.build == ("cd web && npm ci",)
