@@ -52,6 +52,8 @@ _READS_PORT = re.compile(r"process\.env\.PORT\b|[\"']PORT[\"']")
 _PORT_OPTION = re.compile(r"(?:-p|--port)[ =](\d{2,5})(?!\d)|\bPORT=(\d{2,5})(?!\d)")
 _PORT_VARIABLE = re.compile(r"\$PORT\b|\$\{PORT(?::?-[^}\n]{0,20})?\}")
 _DEFAULT_PORT = 8080
+_PRODUCTION_SCRIPTS = ("start:prod", "start:production", "start:prd")
+"""Where there is one of these, "start" is for development."""
 _BEFORE_NODE_17 = {"next": 12, "react-scripts": 5, "@vue/cli-service": 5, "webpack": 5}
 """Packages whose releases before this major version fail on the OpenSSL that came with Node.js 17."""
 
@@ -201,12 +203,13 @@ class _Look:
         start, why = self._node_start(package, scripts, tool)
         if not start:
             return None
+        script = scripts.get(start.split()[-1])  # "npm start", "yarn run start:prod"
         entry = next((self.files[name] for name in _NODE_ENTRIES if name in self.files), "")
         return Suggestion(
             runtime=self._node_runtime(package),
             build=build,
             start=start,
-            port=_port_given(scripts.get("start")) or _port_in(entry),
+            port=_port_given(script) or _port_in(entry),
             reason=why,
         )
 
@@ -234,6 +237,9 @@ class _Look:
     def _node_start(self, package: dict[str, Any], scripts: dict[str, Any], tool: str) -> tuple[str, str]:
         if web := _procfile_web(self.files.get("Procfile", "")):
             return web, "Procfile"
+        for name in _PRODUCTION_SCRIPTS:
+            if name in scripts:
+                return f"{tool} run {name}", f"package.json with a {name} script"
         if "start" in scripts:
             return f"{tool} start", "package.json with a start script"
         main = package.get("main")

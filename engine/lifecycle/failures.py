@@ -2,6 +2,8 @@
 
 import re
 
+from msgspec.structs import replace
+
 from engine.lifecycle.health import NOT_TAKEN
 from engine.model.errors import Failure, FailureKind
 from engine.model.instance import Address, Exit
@@ -126,6 +128,11 @@ def never_healthy(
         evidence=(f"Last answer: {last or 'none'}", *tail),
         hint=hint,
     )
+
+
+def with_output(failure: Failure, tail: tuple[str, ...]) -> Failure:
+    """A failed start with the application's last lines; what they give away is better advice than any guess."""
+    return replace(failure, evidence=(*failure.evidence, *tail), hint=_advice(tail) or failure.hint)
 
 
 def internal(error: BaseException) -> Failure:

@@ -12,7 +12,7 @@ from typing import TypeVar, assert_never
 from msgspec.structs import replace
 
 from engine.lifecycle import events, transitions
-from engine.lifecycle.failures import died_at_start, internal
+from engine.lifecycle.failures import died_at_start, internal, with_output
 from engine.lifecycle.instances import Instances
 from engine.lifecycle.pacing import Pacing, back_off_s
 from engine.lifecycle.planner import (
@@ -290,8 +290,7 @@ class Reconciler:
                 self._event(events.health_check_failed(version.config.health_check, port))
                 tail = await self._instances.tail(instance.id)
                 # The failure first: an unhealthy instance alone would only be replaced.
-                failure = replace(failure, evidence=(*failure.evidence, *tail))
-                await self._start_failed(instance.version_id, failure)
+                await self._start_failed(instance.version_id, with_output(failure, tail))
                 await self._instances.set_state(instance.id, InstanceState.UNHEALTHY, failure.message)
             case Sick(reason=reason):
                 self._event(f"Instance {instance.id[:8]} {reason}. It is being replaced.")

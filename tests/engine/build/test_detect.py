@@ -105,6 +105,10 @@ CASES = {
         {"package.json": package(scripts={"start": "x"}, packageManager="pnpm@8.1.0+sha"), "pnpm-lock.yaml": ""},
         (NODE, "npm install -g pnpm@8 && pnpm install --frozen-lockfile", "pnpm start", 8080),
     ),
+    "a start script for production": (
+        {"package.json": package(scripts={"start": "watch -p 3000", "start:prod": "node main -p 4000"})},
+        (NODE, "", "npm run start:prod", 4000),
+    ),
     "a start script that names its port": (
         {"package.json": package(scripts={"start": "next start -p 3000"})},
         (NODE, "", "npm start", 3000),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.lifecycle.failures import died_at_start, internal, never_healthy, wrong_port
+from engine.lifecycle.failures import died_at_start, internal, never_healthy, with_output, wrong_port
 from engine.lifecycle.health import NOT_TAKEN
 from engine.lifecycle.instances import last_lines
 from engine.lifecycle.pacing import back_off_s
@@ -122,6 +122,16 @@ def test_a_server_whose_workers_never_load_is_not_told_about_its_port():
     )
     assert "PORT" not in failure.hint
     assert "log" in failure.hint
+
+
+def test_what_an_application_printed_is_better_advice_than_a_guess():
+    failure = never_healthy(HealthCheckConfiguration(), 8080, "connection refused", 60, ())
+
+    silent, telling = with_output(failure, ("starting",)), with_output(failure, ("Cannot find module 'express'", "…"))
+
+    assert silent.hint == failure.hint
+    assert silent.evidence == (*failure.evidence, "starting")
+    assert "'express'" in telling.hint
 
 
 def test_the_wrong_port_names_both():
