@@ -146,19 +146,34 @@ class HomerunApp(App[QuitChoice]):
         return clean(str(error)) or type(error).__name__
 
     def call(
-        self, doing: str, command: Callable[[EngineApi], Awaitable[T]], *, done: Callable[[T], None] | None = None
+        self,
+        doing: str,
+        command: Callable[[EngineApi], Awaitable[T]],
+        *,
+        done: Callable[[T], None] | None = None,
+        refused: Callable[[EngineError], None] | None = None,
     ) -> None:
-        """Call the engine in the background, busy look on; `done` gets the answer. Errors are shown here only."""
-        self._call(doing, command, done)
+        """Call the engine in the background, busy look on; `done` gets the answer.
+
+        Errors are shown here; a refusal only when nobody takes it by `refused`.
+        """
+        self._call(doing, command, done, refused)
 
     @work(group="calls", exit_on_error=False)
     async def _call(
-        self, doing: str, command: Callable[[EngineApi], Awaitable[T]], done: Callable[[T], None] | None
+        self,
+        doing: str,
+        command: Callable[[EngineApi], Awaitable[T]],
+        done: Callable[[T], None] | None,
+        refused: Callable[[EngineError], None] | None,
     ) -> None:
         self.busy = (*self.busy, doing)
         try:
             answer = await command(self.engine)
         except EngineError as error:
+            if refused is not None:
+                refused(error)
+                return
             self.notify(clean(error.message), title=f"{doing}: refused", severity="error", markup=False, timeout=10)
         except ConnectionError as error:
             self.notify(

@@ -20,6 +20,7 @@ from tui.presenters.services import url_of
 from tui.text import clean
 
 if TYPE_CHECKING:
+    from tui.screens.create_form import Form
     from tui.screens.dashboard import Dashboard
 
 
@@ -30,6 +31,10 @@ class Verbs:
         self._dashboard = dashboard
 
     def create(self) -> None:
+        self._create()
+
+    def _create(self, form: "Form | None" = None, problem: str = "") -> None:
+        """The create form; with `form` and `problem` as it was when the engine refused it."""
         from tui.screens.create import CreateScreen
 
         app = self._dashboard.home
@@ -41,13 +46,20 @@ class Verbs:
         def submit(request: CreateServiceRequest | None) -> None:
             if request is not None:
                 app.call(
-                    f"Creating {request.service_name}", lambda engine: engine.create_service(request), done=created
+                    f"Creating {request.service_name}",
+                    lambda engine: engine.create_service(request),
+                    done=created,
+                    refused=lambda error: self._create(screen.form, error.message),
                 )
 
         async def inspect(request: InspectSourceRequest) -> InspectSourceResponse:
             return await app.engine.inspect_source(request)
 
-        app.push_screen(CreateScreen(inspect), submit)
+        names = [view.service.service_name for view in self._dashboard.bridge.world.services.values()]
+        info = app.connection.info
+        strict = info is not None and info.strict
+        screen = CreateScreen(inspect, names=names, strict=strict, form=form, problem=problem)
+        app.push_screen(screen, submit)
 
     def deploy(self) -> None:
         view = self._view

@@ -254,6 +254,25 @@ async def test_a_refusal_of_the_engine_is_told_word_for_word(open_app, fake, set
         assert app.busy == ()
 
 
+async def test_a_refused_creation_comes_back_as_it_was_typed_with_the_reason(open_app, fake, settled):
+    engine = fake.town()
+    app = open_app(engine)
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("n")
+        await settled(pilot, lambda: "Create a service" in text_of(app))
+        await pilot.press(*"https://host/python-hello", "enter")
+        await settled(pilot, lambda: app.screen._step == "build")
+        engine.refusal = EngineError(ErrorCode.QUOTA_EXCEEDED, "The account has 30 services.")
+        await pilot.press("ctrl+s")
+        await settled(pilot, lambda: "The account has 30 services." in text_of(app))
+
+        assert app.screen.form.repository == "https://host/python-hello"
+        engine.refusal = None
+        await pilot.press("ctrl+s")
+        await settled(pilot, lambda: "create_service" in commands(engine))
+
+
 async def test_an_unexpected_error_is_shown_in_full_and_logged(open_app, fake, settled, caplog):
     engine = fake.town()
     engine.refusal = RuntimeError("the [impossible] happened")
