@@ -13,8 +13,7 @@ from msgspec.structs import replace
 
 from engine import __version__
 from engine.compute.base import Compute
-from engine.edge.client import EdgeClient
-from engine.edge.launch import AddressInUse
+from engine.edge.client import EdgeClient, start_edge
 from engine.edge.table import Report
 from engine.lifecycle.admission import (
     Admission,
@@ -64,7 +63,7 @@ from engine.model.operation import Operation, OperationStatus, OperationType
 from engine.model.record import DesiredMode, ServiceRecord
 from engine.model.scaling import AutoScalingConfiguration, built_in, names_it
 from engine.model.service import Service, ServiceStatus, ServiceSummary
-from engine.model.settings import DEFAULT_EDGE, Settings
+from engine.model.settings import Settings
 from engine.model.version import ServiceConfig, Version, VersionState
 from engine.model.watch import (
     EngineInfo,
@@ -134,22 +133,31 @@ class Engine:
 
     @classmethod
     async def open(
-        cls, home: Home, settings: Settings, *, clock: Clock | None = None, compute: Compute | None = None
+        cls,
+        home: Home,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        compute: Compute | None = None,
+        starting: "asyncio.Future[EdgeClient] | None" = None,
     ) -> Self:
         """Open the stores, adopt or start the edge, adopt instances, begin to reconcile.
+
+        `starting` is an edge that is being started already; the engine takes it over.
 
         The caller owns the home (its lock). Raises HomerunError: StoreError, AddressInUse, a compute that is not there.
         """
         clock = clock or SystemClock()
-        if settings.compute == "docker":
-            raise HomerunError("Docker compute is not there yet: use --compute process, or auto.")
+        starting = starting or asyncio.ensure_future(start_edge(home, settings))
         async with AsyncExitStack() as closing:
+            closing.push_async_callback(_let_go, starting)
+            if settings.compute == "docker":
+                raise HomerunError("Docker compute is not there yet: use --compute process, or auto.")
             store = await StateStore.open(home.state_db)
             closing.push_async_callback(store.close)
             telemetry = await Telemetry.open(home, clock)
             closing.push_async_callback(telemetry.close)
-            edge = await _start_edge(home, settings, telemetry)
-            closing.push_async_callback(edge.close)
+            edge = await starting
             if compute is None:
                 from engine.compute.process.compute import ProcessCompute
 
@@ -172,7 +180,7 @@ class Engine:
         return engine
 
     async def _begin(self) -> None:
-        self._edge.on_report = self._on_report
+        self._edge.hear(self._on_report)
         self._edge.on_restart = lambda: self._watchers.services_changed(self._store.services)
         await self._lifecycle.start()
         self._store.listen(self._on_change)
@@ -541,19 +549,16 @@ class Engine:
             await self._clock.sleep(_HOUSEKEEPING_S)
 
 
-async def _start_edge(home: Home, settings: Settings, telemetry: Telemetry) -> EdgeClient:
-    """Adopt or start it. What it counted while no engine was there comes with its first report."""
-
-    def on_report(report: Report) -> None:
-        telemetry.record_edge(report.samples)
-
+async def _let_go(starting: "asyncio.Future[EdgeClient]") -> None:
+    """Close the edge's client; an edge that never got a table is of no use to anybody and ends."""
     try:
-        return await EdgeClient.start(home, settings.edge, on_report=on_report)
-    except AddressInUse:
-        if settings.edge != DEFAULT_EDGE:
-            raise
-        # Nobody asked for the default port: when it is taken any other will do.
-        return await EdgeClient.start(home, f"{DEFAULT_EDGE.rpartition(':')[0]}:0", on_report=on_report)
+        edge = await starting
+    except (HomerunError, OSError):
+        return  # whoever waited for it has said so
+    if edge.table_version == 0:
+        await edge.stop()
+    else:
+        await edge.close()
 
 
 def _checked(request: _RequestT) -> _RequestT:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import importlib
 import logging
 import os
 import socket
@@ -162,9 +163,13 @@ class _Closing:
 
 
 async def _open_engine(home: Home, settings: Settings) -> HostedEngine:
-    from engine.engine import Engine  # late: everything of the engine hangs on it
+    """The edge is a process of its own: it starts while this one, in a thread, still imports the engine."""
+    from engine.edge.client import start_edge
 
-    return await Engine.open(home, settings)
+    edge = asyncio.ensure_future(start_edge(home, settings))
+    engine = await asyncio.to_thread(importlib.import_module, "engine.engine")
+    opened: HostedEngine = await engine.Engine.open(home, settings, starting=edge)
+    return opened
 
 
 async def _close_both(api: HttpServer, door: HttpServer) -> None:

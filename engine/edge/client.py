@@ -5,19 +5,22 @@ import itertools
 import logging
 import signal
 import subprocess
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
 from engine.edge.address import format_address, parse_address
-from engine.edge.launch import EdgeError, check_free, disown, end, launch, living, send_signal, start_time
+from engine.edge.launch import AddressInUse, EdgeError, check_free, disown, end, launch, living, send_signal, start_time
 from engine.edge.record import EdgeRecord, read_record
 from engine.edge.table import Hello, Report, RoutingTable, Stop
 from engine.edge.wire import MAX_FRAME, WireError, frame, to_engine
 from engine.model.home import Home
+from engine.model.settings import DEFAULT_EDGE, Settings
 
 HELLO_TIMEOUT_S = 2.0
 STOP_GRACE_S = 5.0
+UNHEARD_MOST = 1000
 RETRY_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts to bring a dead edge back; the last one repeats."""
 
@@ -59,9 +62,9 @@ class _Link:
 class EdgeClient:
     """Made by `start`. Everything runs on the loop that called it; `close` leaves the edge running, `stop` ends it."""
 
-    def __init__(self, home: Home, listen: str, on_report: OnReport, on_restart: OnRestart) -> None:
-        self.on_report = on_report
-        """Called with every report, in order."""
+    def __init__(self, home: Home, listen: str, on_report: OnReport | None, on_restart: OnRestart) -> None:
+        self._on_report = on_report
+        self._unheard: deque[Report] = deque(maxlen=UNHEARD_MOST)
         self.on_restart = on_restart
         """Called when another edge process has taken over. `address` may have changed if port 0 was asked for."""
         self._home = home
@@ -83,10 +86,12 @@ class EdgeClient:
         home: Home,
         listen: str,
         *,
-        on_report: OnReport = lambda report: None,  # noqa: ARG005 - takes it and does nothing
+        on_report: OnReport | None = None,
         on_restart: OnRestart = lambda: None,
     ) -> Self:
         """Adopt the home's living edge or start one. `listen` is HOST:PORT; with port 0 any living edge will do.
+
+        Reports wait for `hear` when there is no `on_report` yet.
 
         Raises AddressInUse when something else listens there, EdgeError when the edge cannot be started, ValueError
         for a `listen` that is no loopback address.
@@ -114,6 +119,12 @@ class EdgeClient:
     def table_version(self) -> int:
         """The newest table that the edge has in force. Tables of an engine that adopts an edge start above it."""
         return self._table_version
+
+    def hear(self, on_report: OnReport) -> None:
+        """From here on `on_report` gets every report, in order; at once those that nobody has heard yet."""
+        self._on_report = on_report
+        while self._unheard:
+            on_report(self._unheard.popleft())
 
     def in_flight(self, instance_id: str) -> int:
         """Requests in flight, by the newest report (at most a quarter of a second old)."""
@@ -253,7 +264,10 @@ class EdgeClient:
                 self._table_version = message.table_version
                 self._in_flight = message.in_flight
                 try:
-                    self.on_report(message)
+                    if self._on_report is None:
+                        self._unheard.append(message)
+                    else:
+                        self._on_report(message)
                 except Exception:  # noqa: BLE001 - the next report must not suffer from it
                     _log.exception("A report from the edge could not be taken in")
                 waiters, self._waiters = self._waiters, []
@@ -283,6 +297,19 @@ class EdgeClient:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         await waiter
+
+
+async def start_edge(home: Home, settings: Settings) -> EdgeClient:
+    """Adopt the home's edge or start one. Nobody asked for the default port: when it is taken any other will do.
+
+    Raises AddressInUse, EdgeError.
+    """
+    try:
+        return await EdgeClient.start(home, settings.edge)
+    except AddressInUse:
+        if settings.edge != DEFAULT_EDGE:
+            raise
+        return await EdgeClient.start(home, f"{DEFAULT_EDGE.rpartition(':')[0]}:0")
 
 
 def _fits(hello: Hello, listen: str) -> bool:

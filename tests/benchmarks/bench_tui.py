@@ -2,19 +2,20 @@
 
     python tests/benchmarks/bench_tui.py
 
-The compositor is the real one; only the terminal is missing. The first number includes the interpreter and imports.
+The engine is real and hosted by the screen's own process, with 500 services (no instances) in its store; so is the
+compositor. Only the terminal is missing. The first number includes the interpreter and imports.
 """
 
 import asyncio
-import importlib.util
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,17 +27,89 @@ QUIET_S = 0.2
 TARGET_FIRST_FRAME_S, TARGET_KEY_S = 1.0, 0.05
 
 
-def fake_engine() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fake_engine", ROOT / "tests" / "tui" / "fake_engine.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fake_engine"] = module
-    spec.loader.exec_module(module)
-    return module
+async def fill(home: Path) -> None:
+    """A home with that many paused services in its store, each with the operation that made it so."""
+    from engine.lifecycle.configuration import full_health_check, full_instance, full_network, full_source
+    from engine.model.home import Home
+    from engine.model.ids import default_auto_scaling_arn, new_id, new_operation_id, new_subdomain, service_arn
+    from engine.model.operation import Operation, OperationStatus, OperationStep, OperationType
+    from engine.model.record import DesiredMode, ServiceRecord
+    from engine.model.service import (
+        CodeRepository,
+        ServiceStatus,
+        SourceCodeVersion,
+        SourceCodeVersionType,
+        SourceConfiguration,
+    )
+    from engine.model.version import ServiceConfig
+    from engine.store.state import StateStore, Transaction
+
+    home.mkdir(mode=0o700)
+    store = await StateStore.open(Home(path=home).state_db)
+    now = time.time()
+
+    def put(tx: Transaction) -> None:
+        for number in range(SERVICES):
+            service_id, name = new_id(), f"service-{number:03d}"
+            arn = service_arn("us-east-1", name, service_id)
+            source = SourceConfiguration(
+                code_repository=CodeRepository(
+                    repository_url=f"https://example.com/team/{name}",
+                    source_code_version=SourceCodeVersion(type=SourceCodeVersionType.BRANCH, value="main"),
+                )
+            )
+            config = ServiceConfig(
+                source=full_source(source),
+                instance=full_instance(None),
+                health_check=full_health_check(None),
+                network=full_network(None),
+                auto_scaling_arn=default_auto_scaling_arn("us-east-1"),
+            )
+            tx.put(
+                ServiceRecord(
+                    id=service_id,
+                    name=name,
+                    arn=arn,
+                    subdomain=new_subdomain(),
+                    status=ServiceStatus.PAUSED,
+                    config=config,
+                    mode=DesiredMode.PAUSED,
+                    created_at=now - number,
+                    updated_at=now,
+                )
+            )
+            tx.put(
+                Operation(
+                    id=new_operation_id(),
+                    service_id=service_id,
+                    service_arn=arn,
+                    service_name=name,
+                    type=OperationType.PAUSE_SERVICE,
+                    status=OperationStatus.SUCCEEDED,
+                    step=OperationStep.DONE,
+                    started_at=now - number,
+                    ended_at=now - number,
+                    updated_at=now,
+                )
+            )
+
+    await store.write(put)
+    await store.close()
 
 
-async def first_frames(started: float) -> None:
+@asynccontextmanager
+async def host(home: Path) -> AsyncIterator[Any]:
+    """What `homerun` does: own the home and host the engine."""
+    from engine.api.host import Host
+    from engine.model.home import Home
+    from engine.model.settings import Settings
+
+    async with Host.open(Home(path=home), Settings(api="127.0.0.1:0", edge="127.0.0.1:0")) as opened:
+        opened.stop_instances = True
+        yield opened
+
+
+async def first_frames(started: float, home: Path) -> None:
     """Print seconds to the first frame and to the first with services: since `started`, then of processor time."""
     from tui.app import HomerunApp
 
@@ -49,12 +122,13 @@ async def first_frames(started: float) -> None:
             drawn.append(time.time())
             busy.append(time.process_time())
 
+    hosting = AsyncExitStack()
+
     async def connect() -> Any:
-        module = fake_engine()
-        return module.city(SERVICES)
+        return (await hosting.enter_async_context(host(home))).engine
 
     app = Timed(connect=connect)
-    async with app.run_test(size=SIZE):
+    async with hosting, app.run_test(size=SIZE):
         while not app.dashboard.services.table.keys:
             await asyncio.sleep(0.001)
         with_services = time.time()
@@ -63,7 +137,7 @@ async def first_frames(started: float) -> None:
     print(drawn[0] - started, drawn[-1] - started, busy[0], busy[-1])
 
 
-async def keys() -> dict[str, list[float]]:
+async def keys(home: Path) -> dict[str, list[float]]:
     """Seconds from each key to the drawing that shows its effect."""
     from textual import events
     from textual.keys import _character_to_key
@@ -77,10 +151,8 @@ async def keys() -> dict[str, list[float]]:
             super()._display(screen, renderable)
             drawn[0] = time.perf_counter()
 
-    module = fake_engine()
-    app = Timed(module.city(SERVICES), clock=module.FrozenClock())
     found: dict[str, list[float]] = {}
-    async with app.run_test(size=SIZE) as pilot:
+    async with host(home) as hosted, (app := Timed(hosted.engine)).run_test(size=SIZE) as pilot:
         while not app.dashboard.services.table.keys:
             await asyncio.sleep(0.01)
         await pilot.pause(0.5)
@@ -131,13 +203,20 @@ async def keys() -> dict[str, list[float]]:
 
 def main() -> None:
     if sys.argv[1:2] == ["first-frame"]:
-        asyncio.run(first_frames(float(sys.argv[2])))
+        asyncio.run(first_frames(float(sys.argv[2]), Path(sys.argv[3])))
         return
+    with tempfile.TemporaryDirectory() as parent:
+        home = Path(parent) / "home"
+        asyncio.run(fill(home))
+        measure(home)
+
+
+def measure(home: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "TEXTUAL_ANIMATIONS": "none"}
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
     empty, filled, empty_busy, filled_busy = [], [], [], []
     for _ in range(RUNS):
-        argv = [sys.executable, __file__, "first-frame", repr(time.time())]
+        argv = [sys.executable, __file__, "first-frame", repr(time.time()), str(home)]
         output = subprocess.run(argv, env=environ, check=True, capture_output=True, text=True).stdout.split()
         for times, seconds in zip((empty, filled, empty_busy, filled_busy), output, strict=True):
             times.append(float(seconds))
@@ -148,7 +227,7 @@ def main() -> None:
     print(f"  with services               {_times(filled_busy)}")
     print("from a key to the drawing of its effect, median (worst)")
     every: list[float] = []
-    for name, times in asyncio.run(keys()).items():
+    for name, times in asyncio.run(keys(home)).items():
         every += times
         print(f"  {name:<27} {_times(times)}   [{TARGET_KEY_S * 1000:.0f} ms]")
     print(f"  {'all keys':<27} {_times(every)}   [{TARGET_KEY_S * 1000:.0f} ms]")
