@@ -14,18 +14,18 @@ from engine.model.home import Home
 from tui.app import HomerunApp, QuitChoice
 from tui.commands.demo import OVERRIDES, create_samples, send_traffic
 
-_TRAFFIC_S = 75.0
+_TRAFFIC_S = 240.0
 """Enough history for the charts to have a shape."""
 
 SHOTS: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {
-    "dashboard": ((120, 40), ()),
-    "failure": ((120, 40), ("select:broken-start", "2", "enter")),
-    "logs": ((120, 40), ("3", "z")),
-    "metrics": ((120, 40), ("4", "z")),
+    "dashboard": ((120, 40), ("select:hello-python",)),
+    "failure": ((120, 40), ("select:broken-start",)),
+    "logs": ((120, 40), ("select:hello-node", "3", "z")),
+    "metrics": ((120, 40), ("select:hello-python", "4", "z")),
     "create": ((120, 40), ("n", "type:samples/hello-python")),
     "help": ((120, 40), ("question_mark",)),
-    "small": ((80, 24), ()),
-    "wide": ((200, 60), ()),
+    "small": ((80, 24), ("select:hello-python", "1")),
+    "wide": ((200, 60), ("select:hello-python",)),
 }
 """File name, size, and the keys that lead there."""
 
