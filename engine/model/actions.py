@@ -89,7 +89,7 @@ class PauseServiceRequest(Wire, frozen=True, kw_only=True):
 class PauseServiceResponse(Wire, frozen=True, kw_only=True):
     service: Service
     operation_id: str | None = None
-    """Absent when the service was paused already (facts §2)."""
+    """Absent when the service was paused already."""
 
 
 class ResumeServiceRequest(Wire, frozen=True, kw_only=True):

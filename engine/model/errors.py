@@ -6,7 +6,7 @@ from engine.model.base import Value
 
 
 class ErrorCode(StrEnum):
-    """The App Runner API's error types (facts §3, §16); the value is the wire's `__type`."""
+    """The App Runner API's error types; the value is the wire's `__type`."""
 
     INVALID_REQUEST = "InvalidRequestException"
     RESOURCE_NOT_FOUND = "ResourceNotFoundException"

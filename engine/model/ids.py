@@ -1,4 +1,4 @@
-"""Identifiers and ARNs in App Runner's forms (facts §3, "Identifiers")."""
+"""Identifiers and ARNs in App Runner's forms."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""Log lines and how to ask for them: App Runner's three kinds of stream (facts §13)."""
+"""Log lines and how to ask for them: App Runner's three kinds of stream."""
 
 from enum import StrEnum
 

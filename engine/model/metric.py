@@ -7,7 +7,7 @@ from engine.model.histogram import Histogram
 
 
 class MetricName(StrEnum):
-    """App Runner's names where it has one (facts §13); percentiles and counts of ours besides."""
+    """App Runner's names where it has one; percentiles and counts of ours besides."""
 
     CPU = "CPUUtilization"
     """Percent of the allocation (instance or whole service)."""

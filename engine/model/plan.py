@@ -16,7 +16,7 @@ class RuntimeFamily(StrEnum):
 
 
 class BuildGeneration(StrEnum):
-    """App Runner's two build procedures (facts §6)."""
+    """App Runner's two build procedures."""
 
     ORIGINAL = "original"
     REVISED = "revised"
@@ -36,7 +36,7 @@ class Runtime(Value, frozen=True, kw_only=True):
 
 
 class Phase(StrEnum):
-    """A build phase; the value is the prefix of its log lines (facts §4)."""
+    """A build phase; the value is the prefix of its log lines."""
 
     PRE_BUILD = "PreBuild"
     BUILD = "Build"
@@ -52,7 +52,7 @@ class StartCommand(Value, frozen=True, kw_only=True):
     shell: bool
 
     def __repr__(self) -> str:
-        return f"StartCommand(shell={self.shell}, …)"  # sensitive (facts §14)
+        return f"StartCommand(shell={self.shell}, …)"  # App Runner marks commands as sensitive
 
 
 class BuildPlan(Value, frozen=True, kw_only=True):

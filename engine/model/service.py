@@ -108,7 +108,7 @@ class CodeConfigurationValues(Wire, frozen=True, kw_only=True):
     runtime_environment_secrets: dict[SecretName, SecretRef] | None = None
 
     def __repr__(self) -> str:
-        # The API marks commands and environment as sensitive (facts §14).
+        # The API marks commands and environment as sensitive.
         return f"CodeConfigurationValues(runtime={self.runtime.value!r}, …)"
 
 
@@ -207,7 +207,7 @@ class AutoScalingConfigurationSummary(Wire, frozen=True, kw_only=True):
     auto_scaling_configuration_name: str | None = None
     auto_scaling_configuration_revision: int | None = None
     status: str | None = None
-    """Lower case on the wire, as the clients compare it (facts §16), though the model's enum is upper case."""
+    """Lower case on the wire, as the clients compare it, though the model's enum is upper case."""
     created_at: float | None = None
     has_associated_service: bool | None = None
     is_default: bool | None = None

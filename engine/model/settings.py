@@ -21,7 +21,7 @@ class Settings(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     strict: bool = False
     """Refuse in an apprunner.yaml exactly what App Runner refuses, instead of being helpful."""
     startup_timeout_s: float = 300.0
-    """An instance must be healthy this long after its start (App Runner: five minutes, facts §9)."""
+    """An instance must be healthy this long after its start (App Runner: five minutes)."""
     wrong_port_grace_s: float = 20.0
     """An instance that listens, but only on other ports than its own, is given up after this long."""
     stop_grace_s: float = 10.0
@@ -29,7 +29,7 @@ class Settings(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     drain_timeout_s: float = 120.0
     """How long an instance may finish requests before it is stopped."""
     deleted_retention_s: float = 3600.0
-    """How long a deleted service stays describable (facts §1)."""
+    """How long a deleted service stays describable."""
     service_quota: int = 30
     """Services at a time, those that failed to be created included (App Runner: 30)."""
     log_retention_days: float = 14.0

@@ -19,11 +19,11 @@ class ServiceConfig(Value, frozen=True, kw_only=True):
 
     source: SourceConfiguration
     instance: InstanceConfiguration
-    """cpu in units and memory in MB, as numeric strings ("1024", "2048"), whatever was sent (facts §3)."""
+    """cpu in units and memory in MB, as numeric strings ("1024", "2048"), whatever was sent."""
     health_check: HealthCheckConfiguration
     network: NetworkConfiguration
     auto_scaling_arn: str
-    """Resolved to a revision and pinned until the next update (facts §18.10)."""
+    """Resolved to a revision and pinned until the next update."""
     observability: ServiceObservabilityConfiguration | None = None
     encryption: EncryptionConfiguration | None = None
 
@@ -84,7 +84,7 @@ class Version(Value, frozen=True, kw_only=True):
     state: VersionState
     config: ServiceConfig
     reuse_of: str | None = None
-    """A configuration-only update takes over this version's source and build (facts §3)."""
+    """A configuration-only update takes over this version's source and build."""
     revision: Revision | None = None
     plan: BuildPlan | None = None
     artifact: Artifact | None = None

@@ -31,7 +31,7 @@ from tui.screens.create_form import (
     with_repository,
 )
 
-FOLDER, HOME = PurePosixPath("/work/here"), PurePosixPath("/home/ada")
+FOLDER, HOME = PurePosixPath("/srv/here"), PurePosixPath("/home/ada")
 COMMIT = Revision(id="3f2a91c" + "0" * 33, kind="commit", branch="main", title="Fix the greeting")
 WITH_FILE = InspectSourceResponse(
     kind="git",
@@ -68,9 +68,9 @@ HERE = replace(GOOD, configuration=ConfigurationSource.API, start_command="pytho
         ("~/app", "/home/ada/app"),
         ("~", "/home/ada"),
         ("~bob/app", "~bob/app"),
-        (".", "/work/here"),
-        ("../app", "/work/app"),
-        ("app", "/work/here/app"),
+        (".", "/srv/here"),
+        ("../app", "/srv/app"),
+        ("app", "/srv/here/app"),
         ("my:folder/../x", "my:folder/../x"),
         ("./my:folder", "/work/here/my:folder"),
         ("", ""),
