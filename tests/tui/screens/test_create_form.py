@@ -72,7 +72,7 @@ HERE = replace(GOOD, configuration=ConfigurationSource.API, start_command="pytho
         ("../app", "/srv/app"),
         ("app", "/srv/here/app"),
         ("my:folder/../x", "my:folder/../x"),
-        ("./my:folder", "/work/here/my:folder"),
+        ("./my:folder", "/srv/here/my:folder"),
         ("", ""),
         ("   ", ""),
     ],
