@@ -12,6 +12,8 @@ from engine.model.watch import ServicesChange
 from tui.bridge import Bridge, LogsArrived, MetricsArrived, WatchRefused, WorldChanged
 from tui.presenters.metrics import TimeRange
 
+pytestmark = pytest.mark.slow  # a whole screen
+
 
 class Post:
     """Stands in for the screen: keeps what is posted to it."""

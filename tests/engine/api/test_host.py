@@ -17,6 +17,8 @@ from engine.api.host import AddressInUse, HomeInUse, Host
 from engine.api.stop import StopFailed, stop_engine
 from engine.model.settings import DEFAULT_API, Settings
 
+pytestmark = pytest.mark.slow  # real processes and sockets
+
 
 async def fetch(url: str) -> tuple[int, str]:
     def get() -> tuple[int, str]:

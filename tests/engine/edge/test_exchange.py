@@ -8,6 +8,8 @@ import pytest
 
 from engine.edge.table import Backend
 
+pytestmark = pytest.mark.slow  # real processes and sockets
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: svc.localhost\r\nConnection: close\r\n\r\n"
 

@@ -14,6 +14,8 @@ from engine.telemetry import Telemetry
 from engine.telemetry.logs import Logs
 from engine.telemetry.storage import Storage
 
+pytestmark = pytest.mark.slow  # real processes and sockets
+
 APP = LogKind.APPLICATION
 WEB = LogSelector(service_id="web", kind=APP)
 

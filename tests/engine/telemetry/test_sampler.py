@@ -3,7 +3,11 @@
 import asyncio
 import threading
 
+import pytest
+
 from engine.model.metric import InstanceSample, MetricName, MetricQuery
+
+pytestmark = pytest.mark.slow  # real processes and sockets
 
 
 async def settle(clock, seconds):

@@ -4,6 +4,8 @@ import pytest
 
 from tui.screens.confirm import ConfirmScreen, TypedConfirmScreen
 
+pytestmark = pytest.mark.slow  # a whole screen
+
 
 def deploy():
     return ConfirmScreen("Deploy shop?", "The newest version of its source is built and takes over.", "Deploy")

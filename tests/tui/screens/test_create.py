@@ -15,6 +15,8 @@ from tui.screens.create import CreateScreen
 from tui.screens.create_form import STEPS, Form, Step
 from tui.widgets.form_field import FormField
 
+pytestmark = pytest.mark.slow  # a whole screen
+
 COMMIT = Revision(id="3f2a91c" + "0" * 33, kind="commit", branch="main", title="Fix the greeting")
 WITH_FILE = InspectSourceResponse(
     kind="git",

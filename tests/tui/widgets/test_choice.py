@@ -5,6 +5,8 @@ from textual import on
 
 from tui.widgets.choice import Choice
 
+pytestmark = pytest.mark.slow  # a whole screen
+
 CPUS = [("0.25 vCPU", "256"), ("1 vCPU", "1024"), ("2 vCPU", "2048")]
 
 

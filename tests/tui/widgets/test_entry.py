@@ -6,6 +6,8 @@ import pytest
 
 from tui.widgets.entry import Entry, FolderSuggester, folder_matches
 
+pytestmark = pytest.mark.slow  # a whole screen
+
 
 @pytest.fixture
 def folders(tmp_path):

@@ -8,6 +8,8 @@ from textual import events, on
 
 from tui.widgets.log_view import LogView
 
+pytestmark = pytest.mark.slow  # a whole screen
+
 
 async def settled(pilot, condition):
     """Wait until what is expected has come true."""

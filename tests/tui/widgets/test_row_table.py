@@ -7,6 +7,8 @@ from textual.pilot import Pilot
 from tui.presenters.table import Cell, Column
 from tui.widgets.row_table import RowTable, _fitted
 
+pytestmark = pytest.mark.slow  # a whole screen
+
 COLUMNS = (Column(key="a", title="A", width=6, most=20), Column(key="b", title="B", width=4, right=True))
 
 

@@ -12,7 +12,7 @@ from engine.compute.process.environment import run_environment
 from engine.compute.process.shims import ensure_shims
 
 NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="no Node.js on this machine")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(NODE is None, reason="no Node.js on this machine")]
 
 REPORT = "s.on('listening', () => { const a = s.address(); console.log(a.address, a.port ?? ''); s.close(); });"
 
