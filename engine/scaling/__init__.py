@@ -1,1 +1,0 @@
-"""How many instances a service wants: decided by a pure function."""
