@@ -538,15 +538,20 @@ class Engine:
     async def _keep_house(self) -> None:
         """Deleted services leave the store when their time is over; old telemetry goes."""
         while True:
-            now = self._clock.now()
-            for record in list(self._store.services.values()):
-                if record.deleted_at and record.deleted_at + self._settings.deleted_retention_s <= now:
-                    await self._store.write(lambda tx, record=record: tx.remove(ServiceRecord, record.id))  # type: ignore[misc]
-                    await self._telemetry.forget(record.id)
-            horizon = now - self._settings.log_retention_days * 86400
-            await self._store.forget_stopped_instances(horizon)
-            await self._telemetry.prune(horizon)
+            try:
+                await self._tidy(self._clock.now())
+            except Exception:
+                logger.exception("Housekeeping failed; it is tried again in a minute")
             await self._clock.sleep(_HOUSEKEEPING_S)
+
+    async def _tidy(self, now: float) -> None:
+        for record in list(self._store.services.values()):
+            if record.deleted_at and record.deleted_at + self._settings.deleted_retention_s <= now:
+                await self._store.write(lambda tx, record=record: tx.remove(ServiceRecord, record.id))  # type: ignore[misc]
+                await self._telemetry.forget(record.id)
+        horizon = now - self._settings.log_retention_days * 86400
+        await self._store.forget_stopped_instances(horizon)
+        await self._telemetry.prune(horizon)
 
 
 async def _let_go(starting: "asyncio.Future[EdgeClient]") -> None:

@@ -13,8 +13,9 @@ from engine.compute.base import InstanceSpec
 from engine.lifecycle.failures import internal
 from engine.lifecycle.planner import InstanceFacts
 from engine.lifecycle.rooms import Rooms
+from engine.lifecycle.storing import store_fact
 from engine.lifecycle.watcher import Outcome, Watcher
-from engine.model.errors import DeployError, Failure, HomerunError
+from engine.model.errors import DeployError, Failure
 from engine.model.ids import new_id
 from engine.model.instance import Exit, Instance, InstanceState
 from engine.model.version import Version
@@ -43,6 +44,9 @@ class Instances:
     def adopt(self) -> None:
         """Watch what an earlier engine left running (or dead: then that is the first outcome)."""
         for instance in self._rooms.store.instances_of(self._service_id):
+            if instance.state is InstanceState.DRAINING:
+                # Its requests survived the engine, too; nobody wrote down since when they drain.
+                self._draining_since[instance.id] = self._rooms.clock.now()
             if instance.handle:
                 self._watch(instance)
 
@@ -101,14 +105,24 @@ class Instances:
                 )
             )
         except DeployError as error:
-            await self.remove(instance, Exit(at=rooms.clock.now()), error.failure.message)
-            return error.failure
-        running = replace(instance, handle=started.handle, address=started.address)
-        await rooms.store.write(lambda tx: tx.put(running))
+            failure = error.failure
+        except Exception as error:
+            # Nobody watches it yet: left as "starting" it would be waited for until the next start of the engine.
+            logger.exception("service %s: an instance could not be started", self._service_id)
+            failure = internal(error)
+        else:
+            running = replace(instance, handle=started.handle, address=started.address)
+            await self._started(version, running)
+            return None
+        await self.remove(instance, Exit(at=rooms.clock.now()), failure.message)
+        return failure
+
+    async def _started(self, version: Version, running: Instance) -> None:
+        rooms = self._rooms
+        await store_fact(rooms, lambda tx: tx.put(running))
         rooms.telemetry.follow(running, rooms.compute.output(running.id))
         rooms.journal.instance_started(version, running)
         self._watch(running)
-        return None
 
     async def drain(self, instance_id: str) -> None:
         """It gets no new requests; remember since when."""
@@ -126,7 +140,7 @@ class Instances:
         rooms = self._rooms
         await rooms.telemetry.unfollow(instance.id)
         ended = replace(instance, state=InstanceState.STOPPED, exit=exit_, ended_at=exit_.at, reason=reason)
-        await rooms.store.write(lambda tx: tx.put(ended))
+        await store_fact(rooms, lambda tx: tx.put(ended))
         self._draining_since.pop(instance.id, None)
         await rooms.compute.remove(instance.id)
 
@@ -139,7 +153,7 @@ class Instances:
                 tx.put(replace(instance, state=state, reason=reason))
 
         with contextlib.suppress(KeyError):
-            await self._rooms.store.write(change)
+            await store_fact(self._rooms, change)
 
     async def tail(self, instance_id: str) -> tuple[str, ...]:
         """The last lines that it printed."""
@@ -155,8 +169,8 @@ class Instances:
             if instance.handle:
                 exit_ = await rooms.compute.stop(instance, rooms.settings.stop_grace_s)
             await self.remove(instance, exit_, instance.reason)
-        except (HomerunError, OSError) as error:
-            logger.warning("instance %s could not be stopped: %s", instance.id, error)
+        except Exception:
+            logger.exception("instance %s could not be stopped", instance.id)
             await rooms.clock.sleep(1.0)
         finally:
             self._stopping.pop(instance.id, None)

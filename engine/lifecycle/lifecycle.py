@@ -83,6 +83,8 @@ class Lifecycle:
     def _on_change(self, changed: Changed) -> None:
         if self._closing:
             return
+        for service_id in changed.removed_services:
+            self._reconcilers.pop(service_id, None)
         for service_id in changed.services:
             record = self._rooms.store.services.get(service_id)
             reconciler = self._reconcilers.get(service_id)

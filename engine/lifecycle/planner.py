@@ -131,7 +131,7 @@ def plan(world: World, now: float) -> Plan:
     if operation and operation.status is OperationStatus.PENDING:
         return Plan(actions=(Begin(),))
     # A failed step ends the attempt: back to what served, or to nothing.
-    attempting = world.mode is DesiredMode.SERVING and world.target is not None
+    attempting = world.mode is DesiredMode.SERVING and world.target is not None and not _promoted(world)
     if operation and operation.failed and operation.status is OperationStatus.IN_PROGRESS and attempting:
         if world.serving and world.serving != world.target:
             return Plan(actions=(RollBack(),))
@@ -196,7 +196,7 @@ def _serve(world: World, target: str, now: float) -> Plan:
     wake += ended_wake
 
     operation = world.operation
-    if operation and settled and operation.status is OperationStatus.IN_PROGRESS:
+    if operation and operation.status is OperationStatus.IN_PROGRESS and (settled or _promoted(world)):
         actions.append(Finish(status=OperationStatus.SUCCEEDED))
     elif operation and operation.status is OperationStatus.ROLLBACK_IN_PROGRESS:
         if settled and not others:
@@ -204,6 +204,13 @@ def _serve(world: World, target: str, now: float) -> Plan:
         elif not settled and world.failed_starts >= ROLLBACK_ATTEMPTS:
             actions.append(Finish(status=OperationStatus.ROLLBACK_FAILED))
     return Plan(actions=tuple(actions), waiting="; ".join(waiting), look_again_at=min(wake, default=None))
+
+
+def _promoted(world: World) -> bool:
+    """The open deployment has done its work: the target had the traffic. What becomes of it now is another matter."""
+    operation = world.operation
+    resuming = operation is not None and operation.type is OperationType.RESUME_SERVICE
+    return operation is not None and not resuming and world.serving is not None and world.serving == world.target
 
 
 def _live(instances: Iterable[InstanceFacts]) -> list[InstanceFacts]:
@@ -219,9 +226,9 @@ def _wind_down(world: World, now: float) -> Plan:
     ended, waiting, wake = _end(world.instances, world, now)
     actions += ended
     if not world.instances and not world.routed:
-        if world.mode is DesiredMode.DELETED and not world.cleaned:
-            return Plan(actions=(CleanUp(),))
         operation = world.operation
+        if world.mode is DesiredMode.DELETED and operation and not operation.failed and not world.cleaned:
+            return Plan(actions=(CleanUp(),))
         if operation and operation.status is OperationStatus.IN_PROGRESS:
             status = OperationStatus.FAILED if operation.failed else OperationStatus.SUCCEEDED
             return Plan(actions=(Finish(status=status),))

@@ -5,6 +5,7 @@ Level-triggered: nothing but the store and the running instances says where an o
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import TypeVar, assert_never
@@ -34,13 +35,15 @@ from engine.lifecycle.planner import (
     plan,
 )
 from engine.lifecycle.rooms import Rooms
+from engine.lifecycle.storing import store_fact
 from engine.lifecycle.watcher import Died, Healthy, NeverHealthy, Outcome, Sick
 from engine.model.errors import DeployError, Failure, HomerunError
-from engine.model.instance import Exit, Instance, InstanceState
-from engine.model.operation import OperationStatus, OperationStep
+from engine.model.instance import Address, Exit, Instance, InstanceState
+from engine.model.operation import OperationStatus, OperationStep, OperationType
 from engine.model.record import ServiceRecord
 from engine.model.service import ServiceStatus
 from engine.model.version import Version
+from engine.store.state import Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,9 @@ T = TypeVar("T")
 
 _STEADY_S = 60.0
 """An instance that lived this long did not fail to start; its death does not count towards the back-off."""
+
+_CLEAN_UPS = 3
+"""Attempts to remove what a deleted service has on disk; then the deletion has failed, with the reason."""
 
 
 class Reconciler:
@@ -64,6 +70,7 @@ class Reconciler:
         self._loop_task: asyncio.Task[None] | None = None
         self._build_task: asyncio.Task[None] | None = None
         self._cleaned = False
+        self._failed_clean_ups = 0
 
     # Owning.
 
@@ -186,9 +193,7 @@ class Reconciler:
             case GiveUp():
                 await self._write(transitions.give_up)
             case CleanUp():
-                await self._write(transitions.set_step, OperationStep.CLEAN_UP)
-                await self._rooms.deployer.remove_everything_of(self._record)
-                self._cleaned = True
+                await self._clean_up()
             case Finish(status=status):
                 await self._finish(status)
             case _:
@@ -218,17 +223,8 @@ class Reconciler:
         except Exception as error:
             logger.exception("service %s: the build of %s failed", self.service_id, version_id)
             failure = internal(error)
-        attempts = 0
         try:
-            while True:
-                try:
-                    await self._write(transitions.end_build, version_id, built, failure)
-                except HomerunError as error:  # the result must not be lost: a full disk is waited out
-                    attempts += 1
-                    logger.warning("service %s: %s", self.service_id, error)
-                    await rooms.clock.sleep(back_off_s(attempts))
-                else:
-                    return
+            await self._store_fact(transitions.end_build, version_id, built, failure)
         finally:
             self._build_task = None
             self.wake()
@@ -257,6 +253,19 @@ class Reconciler:
         if operation:
             self._rooms.journal.rolling_back(self._record, operation)
 
+    async def _clean_up(self) -> None:
+        await self._write(transitions.set_step, OperationStep.CLEAN_UP)
+        try:
+            await self._rooms.deployer.remove_everything_of(self._record)
+        except DeployError as error:
+            self._failed_clean_ups += 1
+            if self._failed_clean_ups < _CLEAN_UPS:
+                raise
+            self._failed_clean_ups = 0
+            await self._fail_operation(error.failure)
+        else:
+            self._cleaned = True
+
     async def _finish(self, status: OperationStatus) -> None:
         rooms = self._rooms
         # Whoever sees the end sees nothing left of what failed or was deleted.
@@ -279,10 +288,7 @@ class Reconciler:
         match outcome:
             case Healthy(address=address):
                 self._pacing.reset()
-                if instance.state is InstanceState.STARTING:
-                    now = self._rooms.clock.now()
-                    ready = replace(instance, state=InstanceState.READY, address=address, ready_at=now, reason="")
-                    await self._rooms.store.write(lambda tx: tx.put(ready))
+                if instance.state is InstanceState.STARTING and await self._store_ready(instance, address):
                     self._event(events.HEALTHY)
             case NeverHealthy(failure=failure):
                 version = self._rooms.store.versions[instance.version_id]
@@ -299,6 +305,20 @@ class Reconciler:
                 await self._died(instance, exit_)
             case _:
                 assert_never(outcome)
+
+    async def _store_ready(self, instance: Instance, address: Address) -> bool:
+        """Whether it was still wanted by then."""
+        ready_at = self._rooms.clock.now()
+
+        def become_ready(tx: Transaction) -> bool:
+            with contextlib.suppress(KeyError):  # it has ended
+                now = tx.instance(instance.id)
+                if now.state is InstanceState.STARTING:
+                    tx.put(replace(now, state=InstanceState.READY, address=address, ready_at=ready_at, reason=""))
+                    return True
+            return False
+
+        return await store_fact(self._rooms, become_ready)
 
     async def _died(self, instance: Instance, exit_: Exit) -> None:
         lived_s = max(0.0, exit_.at - instance.created_at)
@@ -323,17 +343,17 @@ class Reconciler:
             await self._fail_operation(failure)
 
     def _is_deploying(self, version_id: str) -> bool:
-        """The open operation is the one that brings this version up."""
+        """The open operation is the one that brings this version up, and has not done so yet."""
         operation = self._rooms.store.open_operation(self.service_id)
-        return (
-            operation is not None
-            and operation.status is OperationStatus.IN_PROGRESS
-            and operation.version_id == version_id
-        )
+        if operation is None or operation.status is not OperationStatus.IN_PROGRESS:
+            return False
+        # What a resume brings up has served before.
+        promoted = version_id == self._record.serving_version_id and operation.type is not OperationType.RESUME_SERVICE
+        return operation.version_id == version_id and not promoted
 
     async def _fail_operation(self, failure: Failure) -> None:
         try:
-            await self._write(transitions.fail, failure)
+            await self._store_fact(transitions.fail, failure)
         except HomerunError as error:
             logger.warning("service %s: its failure could not be stored: %s", self.service_id, error)
 
@@ -343,6 +363,11 @@ class Reconciler:
         """Apply one of `transitions` to this service, now."""
         now = self._rooms.clock.now()
         return await self._rooms.store.write(lambda tx: transition(tx, self.service_id, *arguments, now=now))
+
+    async def _store_fact(self, transition: Callable[..., T], *arguments: object) -> T:
+        """The same for what has happened already: a full disk is waited out."""
+        now = self._rooms.clock.now()
+        return await store_fact(self._rooms, lambda tx: transition(tx, self.service_id, *arguments, now=now))
 
     def _event(self, text: str) -> None:
         self._rooms.journal.event(self.service_id, text)

@@ -31,7 +31,8 @@ def end_build(
 ) -> None:
     """The build's result; a failure becomes the operation's in the same moment, so that nothing builds again."""
     tx.put(built or replace(tx.version(version_id), state=VersionState.FAILED))
-    if failure:
+    operation = tx.open_operation(service_id)
+    if failure and operation and operation.version_id == version_id:  # an operation that ended has left its build
         fail(tx, service_id, failure, now=now)
 
 
@@ -79,6 +80,8 @@ def finish(tx: Transaction, service_id: str, status: OperationStatus, *, now: fl
         return None
     record = tx.service(service_id)
     after = status_after(record)
+    if after is ServiceStatus.DELETED and status is not OperationStatus.SUCCEEDED:
+        after = ServiceStatus.DELETE_FAILED
     deleted_at = now if after is ServiceStatus.DELETED else record.deleted_at
     tx.put(replace(record, updated_at=now, status=after, deleted_at=deleted_at))
     operation = replace(operation, updated_at=now, status=status, step=OperationStep.DONE, ended_at=now)

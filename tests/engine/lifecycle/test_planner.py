@@ -172,6 +172,29 @@ class TestFailing:
         assert actions(replace(w, instances=())) == (Finish(status=OperationStatus.FAILED),)
 
 
+class TestAfterThePromotion:
+    """The target had the traffic: the deployment is over, whatever comes between that and its end."""
+
+    def test_a_deployment_succeeds_although_its_instance_has_died_by_then(self):
+        w = world(operation=open_operation(), routed=frozenset({"gone"}))
+
+        assert actions(w) == (
+            Start(version_id="v1", count=1),
+            Route(instance_ids=frozenset()),
+            Finish(status=OperationStatus.SUCCEEDED),
+        )
+
+    def test_a_late_failure_does_not_take_the_only_version_away(self):
+        w = world(operation=open_operation(failed=True), instances=(ready("a"),), routed=frozenset({"a"}))
+
+        assert actions(w) == (Finish(status=OperationStatus.SUCCEEDED),)
+
+    def test_a_resume_that_fails_is_given_up_although_its_version_has_served_before(self):
+        w = world(operation=open_operation(OperationType.RESUME_SERVICE, failed=True))
+
+        assert actions(w) == (GiveUp(),)
+
+
 class TestWindingDown:
     def test_pausing_takes_the_traffic_away_before_instances_stop(self):
         operation = open_operation(OperationType.PAUSE_SERVICE)
@@ -185,6 +208,13 @@ class TestWindingDown:
 
         assert actions(w) == (CleanUp(),)
         assert actions(replace(w, cleaned=True)) == (Finish(status=OperationStatus.SUCCEEDED),)
+
+    def test_a_deletion_that_cannot_clean_up_ends_and_rests_until_it_is_asked_for_again(self):
+        operation = open_operation(OperationType.DELETE_SERVICE, failed=True)
+        w = world(mode=DesiredMode.DELETED, operation=operation)
+
+        assert actions(w) == (Finish(status=OperationStatus.FAILED),)
+        assert actions(replace(w, operation=None)) == ()
 
 
 @dataclass
