@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from engine import __version__
 from engine.compute.base import Compute
-from engine.edge.client import EdgeClient, start_edge
+from engine.edge.client import EdgeClient, let_go, start_edge
 from engine.edge.table import Report
 from engine.lifecycle.admission import (
     Admission,
@@ -150,7 +150,7 @@ class Engine:
         clock = clock or SystemClock()
         starting = starting or asyncio.ensure_future(start_edge(home, settings))
         async with AsyncExitStack() as closing:
-            closing.push_async_callback(_let_go, starting)
+            closing.push_async_callback(let_go, starting)
             if settings.compute == "docker":
                 raise HomerunError("Docker compute is not there yet: use --compute process, or auto.")
             store = await StateStore.open(home.state_db)
@@ -552,18 +552,6 @@ class Engine:
         horizon = now - self._settings.log_retention_days * 86400
         await self._store.forget_stopped_instances(horizon)
         await self._telemetry.prune(horizon)
-
-
-async def _let_go(starting: "asyncio.Future[EdgeClient]") -> None:
-    """Close the edge's client; an edge that never got a table is of no use to anybody and ends."""
-    try:
-        edge = await starting
-    except (HomerunError, OSError):
-        return  # whoever waited for it has said so
-    if edge.table_version == 0:
-        await edge.stop()
-    else:
-        await edge.close()
 
 
 def _checked(request: _RequestT) -> _RequestT:

@@ -164,10 +164,14 @@ class _Closing:
 
 async def _open_engine(home: Home, settings: Settings) -> HostedEngine:
     """The edge is a process of its own: it starts while this one, in a thread, still imports the engine."""
-    from engine.edge.client import start_edge
+    from engine.edge.client import let_go, start_edge
 
     edge = asyncio.ensure_future(start_edge(home, settings))
-    engine = await asyncio.to_thread(importlib.import_module, "engine.engine")
+    try:
+        engine = await asyncio.to_thread(importlib.import_module, "engine.engine")
+    except BaseException:  # whoever left the screen at once leaves no edge behind
+        await let_go(edge)
+        raise
     opened: HostedEngine = await engine.Engine.open(home, settings, starting=edge)
     return opened
 

@@ -312,6 +312,18 @@ async def start_edge(home: Home, settings: Settings) -> EdgeClient:
         return await EdgeClient.start(home, f"{DEFAULT_EDGE.rpartition(':')[0]}:0")
 
 
+async def let_go(starting: "asyncio.Future[EdgeClient]") -> None:
+    """Close the client of an edge that may still be starting; one that never got a table is of no use and ends."""
+    try:
+        edge = await starting
+    except (EdgeError, OSError):
+        return  # whoever waited for it has said so
+    if edge.table_version == 0:
+        await edge.stop()
+    else:
+        await edge.close()
+
+
 def _fits(hello: Hello, listen: str) -> bool:
     return hello.protocol == _PROTOCOL and (parse_address(listen)[1] == 0 or hello.address == listen)
 

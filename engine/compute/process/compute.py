@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Collection, Mapping
@@ -30,6 +31,8 @@ from engine.model.instance import Address, Exit, Instance, ProcessHandle
 from engine.model.metric import InstanceSample
 from engine.model.plan import BuildPlan
 from engine.model.version import Artifact
+
+logger = logging.getLogger(__name__)
 
 _POLL_S = 0.2  # only where the kernel has no pidfd
 
@@ -146,7 +149,10 @@ class ProcessCompute:
     async def sweep(self, keep: Collection[str]) -> None:
         for folder in await asyncio.to_thread(_folders, self._home.instances):
             if folder.name not in keep:
-                await self.remove(folder.name)
+                try:
+                    await self.remove(folder.name)
+                except DeployError as error:  # what nobody can delete must not keep the engine from starting
+                    logger.warning("%s is left behind: %s", folder, error)
         for service in await asyncio.to_thread(_folders, self._home.artifacts):
             for target in await asyncio.to_thread(_folders, service):
                 finished = await asyncio.to_thread(read_artifact, target)

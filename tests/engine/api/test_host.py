@@ -7,11 +7,14 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 
+from engine.api import host as host_module
 from engine.api.attached import AttachedEngine
 from engine.api.host import AddressInUse, HomeInUse, Host
 from engine.api.stop import StopFailed, stop_engine
@@ -131,6 +134,23 @@ async def test_an_engine_that_does_not_open_leaves_nothing(home, open_host):
     assert not home.engine_socket.exists()
     async with open_host():
         pass
+
+
+async def test_leaving_while_the_engine_is_still_imported_leaves_no_edge(home, monkeypatch):
+    def slow(_name):
+        deadline = time.monotonic() + 10
+        while not home.edge_record.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        edges.append(json.loads(home.edge_record.read_bytes())["pid"])
+        raise ImportError("no")
+
+    edges = []
+    monkeypatch.setattr(host_module.importlib, "import_module", slow)
+    with pytest.raises(ImportError):
+        async with Host.open(home, Settings(api="127.0.0.1:0", edge="127.0.0.1:0")):
+            pytest.fail("entered")
+
+    assert not psutil.pid_exists(edges[0])
 
 
 async def test_calls_in_flight_are_answered_before_the_engine_closes(open_host, home, engine, eventually):

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from engine.compute.process import ProcessCompute
+from engine.compute.process import compute as compute_module
 from engine.compute.process.environment import INSTANCE_MARK
 from engine.compute.process.layout import write_record
 from engine.model.clock import SystemClock
@@ -298,6 +299,25 @@ async def test_a_sweep_keeps_what_is_known(made, plan_of, run, compute, home):
     assert not home.instance(unknown.id).exists()
     assert not psutil.pid_exists(unknown.handle.pid)
     assert Path(artifact.path).exists()
+
+
+async def test_a_sweep_goes_on_after_a_folder_that_cannot_be_deleted(compute, home, monkeypatch):
+    stubborn, other = home.instance("a" * 32), home.instance("b" * 32)
+    for folder in (stubborn, other):
+        folder.mkdir(parents=True)
+    delete = compute_module.delete_tree
+
+    def refuse(folder):
+        if folder == stubborn:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        delete(folder)
+
+    monkeypatch.setattr(compute_module, "delete_tree", refuse)
+    await compute.sweep(set())
+
+    assert stubborn.exists()
+    assert not other.exists()
+    monkeypatch.undo()
 
 
 async def test_a_build_that_is_gone_fails_the_start(made, plan_of, run, compute, home):
