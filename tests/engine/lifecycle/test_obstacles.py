@@ -33,7 +33,7 @@ def test_an_instance_that_drained_when_the_engine_died_goes_on_draining():
 
 @pytest.fixture
 def disk(driver, monkeypatch):
-    """Refuses what `disk.refuses(transaction)` says, as a full one does."""
+    """From the first transaction that `disk.refuses` is true of, refuses every one, as a full disk does."""
     store = driver.engine._store
     commit = store._commit_to_file
     store._reserve.unlink()
@@ -42,6 +42,7 @@ def disk(driver, monkeypatch):
     async def commit_or_refuse(transaction):
         if disk.refuses(transaction):
             disk.refused += 1
+            disk.refuses = lambda transaction: True
             raise sqlite3.OperationalError("database or disk is full")
         await commit(transaction)
 
@@ -143,6 +144,6 @@ async def test_housekeeping_goes_on_after_a_disk_that_refused_it(driver, monkeyp
     monkeypatch.setattr(engine_module, "_HOUSEKEEPING_S", 0.01)
     monkeypatch.setattr(driver.engine._store, "forget_stopped_instances", refuse)
     house = asyncio.create_task(driver.engine._keep_house())
-    await driver.eventually(lambda: len(asked) > 1)
+    await driver.eventually(lambda: len(asked) > 3)
     house.cancel()
     await asyncio.gather(house, return_exceptions=True)
