@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"homerun {__version__}")
     _engine_options(parser)
     parser.set_defaults(run=_screen)
-    commands = parser.add_subparsers(title="commands", metavar="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     serve = _command(commands, "serve", _serve, "host the engine without a screen")
     _engine_options(serve)
@@ -116,10 +116,17 @@ def _engine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _need_terminal() -> None:
+    """The screen is drawn on stderr and reads stdin. Raises HomerunError."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise HomerunError("The screen needs a terminal. `homerun serve` hosts the engine without one.")
+
+
 # Each command lives in a module of its own, imported when it is called.
 
 
 def _screen(arguments: argparse.Namespace) -> int:
+    _need_terminal()
     from tui.commands.screen import run
 
     return run(home_of(arguments), overrides_of(arguments))
@@ -132,6 +139,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    _need_terminal()
     from tui.commands.demo import run
 
     return run(traffic=not arguments.no_traffic)

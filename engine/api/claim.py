@@ -149,6 +149,8 @@ def _unusable(home: Home, error: OSError) -> HomeUnusable:
             reason, remedy = "it is not a folder", "choose another one with --home"
         case errno.ENOLCK | errno.ENOTSUP:
             reason, remedy = "its file system has no locks", "choose another folder with --home"
+        case errno.ENOENT:
+            reason, remedy = "it cannot be made there", "choose another folder with --home"
         case _:
             reason, remedy = (error.strerror or str(error)), "choose another folder with --home"
     return HomeUnusable(f"{home.path} cannot be used as a home, because {reason}: {remedy}.")

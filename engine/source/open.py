@@ -51,8 +51,13 @@ def _existing_folder(location: Location) -> Path:
             f"There is no folder {location.url}.",
             hint=f"Did you mean https://{location.url}?" if is_address else "Check the path, or give a repository URL.",
         ) from None
-    except (OSError, RuntimeError) as error:
-        raise _unusable(location, error.strerror if isinstance(error, OSError) else str(error)) from None
+    except RuntimeError:  # pathlib's, for an unknown user and, before Python 3.13, for a circle of links
+        reason = "there is no user of that name" if location.url.startswith("~") else "its links lead in a circle"
+        raise DeployError.of(
+            FailureKind.SOURCE, f"The folder {location.url} cannot be opened: {reason}.", hint="Check the path."
+        ) from None
+    except OSError as error:
+        raise _unusable(location, error.strerror) from None
     if not is_folder:
         raise DeployError.of(
             FailureKind.SOURCE,

@@ -117,6 +117,14 @@ async def test_changes_and_new_services_show_by_themselves(open_app, fake, settl
         await settled(pilot, lambda: "a-new-one" not in text_of(app))
 
 
+async def test_n_creates_a_service_from_the_logs_pane_too(open_app, fake, settled):
+    app = open_app(fake.town())
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("3", "n")
+        await settled(pilot, lambda: isinstance(app.screen, CreateScreen))
+
+
 async def test_a_repository_with_a_file_needs_only_its_path(open_app, fake, settled):
     engine = fake.FakeEngine()
     app = open_app(engine)

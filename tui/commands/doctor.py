@@ -134,7 +134,7 @@ def _docker() -> Finding:
         what="docker",
         state=State.MISSING,
         found="no engine answers",
-        advice="not needed: services run as plain processes; start Docker or Podman for images",
+        advice="not needed: services run as plain processes",
     )
 
 

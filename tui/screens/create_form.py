@@ -177,7 +177,8 @@ def filled(form: Form, found: InspectSourceResponse, touched: Collection[str], n
     name = free_name(found.suggested_name, names) or form.name
     if not found.kind:
         return form if "name" in touched else replace(form, name=name)
-    in_file = bool(found.config_file)
+    # A file with a mistake in it is still the way that this repository is configured.
+    in_file = bool(found.config_file) or (found.problem is not None and found.problem.kind is FailureKind.CONFIG)
     suggested: dict[str, object] = {
         "configuration": ConfigurationSource.REPOSITORY if in_file else ConfigurationSource.API,
         "runtime": found.suggested_runtime or _RUNTIME_BY_FILE_NAME.get(found.runtime, form.runtime),

@@ -27,6 +27,7 @@ _MARKS = {
     "bad": ("✗ ", "$text-error", "$text-error"),
     "evidence": ("│ ", "$text-muted", "$text-muted"),
     "hint": ("→ ", "$text-accent", "$text-accent"),
+    "more": ("  ", "$text-accent", "$text-accent"),
 }
 
 

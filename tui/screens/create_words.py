@@ -82,7 +82,10 @@ def _reviewed_check(form: Form) -> str:
 
 
 class Finding(Value, frozen=True):
-    """One line about a source; `mood` is "good", "note", "bad", "evidence" or "hint". Untrusted text."""
+    """One line about a source; `mood` is "good", "note", "bad", "evidence", "hint" or "more" of the hint.
+
+    Untrusted text.
+    """
 
     mood: str
     text: str
@@ -100,7 +103,8 @@ def findings_of(found: InspectSourceResponse) -> tuple[Finding, ...]:
         lines.append(Finding("bad", found.problem.message))
         lines += [Finding("evidence", line) for line in found.problem.evidence[-_MOST_EVIDENCE:]]
         if found.problem.hint:
-            lines += [Finding("hint", line) for line in found.problem.hint.splitlines()]
+            first, *rest = found.problem.hint.splitlines()
+            lines += [Finding("hint", first), *(Finding("more", line) for line in rest)]
     elif found.config_file:
         lines.append(Finding("good", f"{found.config_file}: {found.runtime}, port {found.port}"))
     elif found.suggested_runtime is not None:

@@ -335,6 +335,10 @@ class LogView(ScrollView, can_focus=True):
     def action_toggle_context(self) -> None:
         self.only_matches = not self.only_matches
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's
+        """Without a filter there are no matches to walk, so n and N mean what they mean everywhere else."""
+        return action != "next_match" or bool(self.filter_text)
+
     def action_next_match(self, step: int) -> None:
         """Mark the next (1) or previous (-1) match and bring it into sight."""
         start = self._cursor

@@ -99,6 +99,7 @@ def test_a_file_in_the_way_is_one_sentence(home):
     [
         (errno.EROFS, "cannot be used as a home, because it cannot be written to: choose another folder"),
         (errno.EACCES, "because it cannot be written to"),
+        (errno.ENOENT, "because it cannot be made there: choose another folder"),
         (errno.ENOSPC, "because the disk is full: free some space"),
         (errno.EIO, "because Input/output error"),
     ],

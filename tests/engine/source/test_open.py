@@ -44,7 +44,7 @@ def test_a_file_is_no_source(home, tmp_path):
 
 def test_an_unknown_user_s_home_is_a_clear_failure(home):
     message, _ = refused("~nobody-of-this-name/app", home)
-    assert message.startswith("The folder ~nobody-of-this-name/app cannot be opened: ")
+    assert message == "The folder ~nobody-of-this-name/app cannot be opened: there is no user of that name."
 
 
 def test_a_link_loop_is_a_clear_failure(home, tmp_path):

@@ -174,6 +174,7 @@ def test_the_doctor_says_what_is_there(homerun):
     assert {"homerun", "data folder", "nodejs", "git", "docker", "edge port", "api port", "names"} <= set(by_name)
     assert all(finding["advice"] for finding in found if finding["state"] != "ok")
     assert "data folder" in text
+    assert "images" not in text, "nothing is promised that Docker does not do yet"
 
 
 def test_a_wrong_setting_is_named(homerun, tmp_path):
@@ -196,3 +197,11 @@ def test_the_command_itself_is_quick_and_light():
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("command", [(), ("demo",)])
+def test_the_screen_without_a_terminal_says_so(homerun, command):
+    answer = homerun(*command, check=False)
+
+    assert answer.returncode == 1
+    assert answer.stderr == "homerun: The screen needs a terminal. `homerun serve` hosts the engine without one.\n"

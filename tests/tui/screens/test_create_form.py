@@ -103,6 +103,15 @@ def test_a_repository_with_its_file_fills_everything_in():
     assert problems_of(form, WITH_FILE) == {}
 
 
+def test_a_file_with_a_mistake_stays_the_configuration_and_is_what_is_wrong():
+    problem = Failure(kind=FailureKind.CONFIG, message="apprunner.yaml line 7: run.comand is not a key.")
+    found = InspectSourceResponse(kind="git", default_branch="main", suggested_name="my-shop", problem=problem)
+    form = filled(Form(repository="/srv/my-shop"), found, {"repository"})
+
+    assert form.configuration is ConfigurationSource.REPOSITORY
+    assert problems_of(form, found) == {"configuration": problem.message}
+
+
 def test_a_source_without_the_file_is_configured_here_by_suggestions():
     form = filled(Form(repository="/srv/shop"), WITHOUT_FILE, {"repository"})
 

@@ -58,7 +58,7 @@ def test_a_problem_with_its_evidence_and_what_to_do():
         ("bad", "apprunner.yaml line 3: no such key."),
     ]
     assert [text for mood, text in said(found) if mood == "evidence"] == [f"line {n}" for n in range(3, 9)]
-    assert said(found)[-2:] == [("hint", "run:"), ("hint", "  command: python app.py")]
+    assert said(found)[-2:] == [("hint", "run:"), ("more", "  command: python app.py")]
 
 
 def test_a_source_that_could_not_be_opened():

@@ -208,6 +208,13 @@ async def test_n_and_capital_n_walk_the_matches(open_view, monkeypatch):
         assert copied == ["line 7", "line 17", "line 7", "line 7"]
 
 
+async def test_n_belongs_to_the_screen_while_there_is_no_filter(open_view):
+    async with open_view(100) as (view, _):
+        assert not view.check_action("next_match", (1,))
+        view.filter_text = "7"
+        assert view.check_action("next_match", (1,))
+
+
 async def test_y_copies_what_is_in_sight(open_view, monkeypatch):
     async with open_view(100) as (_, pilot):
         copied = []
