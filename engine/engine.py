@@ -191,13 +191,17 @@ class Engine:
         ]
 
     async def close(self, *, stop_instances: bool = False) -> None:
-        """End every task and connection. Instances and the edge go on, unless `stop_instances`."""
+        """End every task and connection. Instances and the edge go on, unless `stop_instances`.
+
+        An edge without any service has nobody to answer for: it ends, too.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lifecycle.close()
         if stop_instances:
             await self._lifecycle.stop_instances()
+        if stop_instances or all(r.status is ServiceStatus.DELETED for r in self._store.services.values()):
             await self._edge.stop()
         await self._closing.aclose()
 

@@ -1,5 +1,6 @@
 """The sentences of the event and deployment logs, in App Runner's own words where it has them."""
 
+from engine.model.instance import Exit
 from engine.model.operation import OperationType
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol, ServiceStatus
 
@@ -79,6 +80,14 @@ def health_check_failed(config: HealthCheckConfiguration, port: int) -> str:
         f"Health check failed on {_check(config, port)}. Check your configured port number."
         " For more information, see the application logs."
     )
+
+
+def application_stopped(exit_: Exit) -> str:
+    text = "Your application stopped or failed to start. See logs for more information."
+    if exit_.code is None and exit_.signal is None:
+        return text
+    code = exit_.code if exit_.code is not None else 128 + (exit_.signal or 0)
+    return f"{text}  Container exit code: {code}"
 
 
 def _check(config: HealthCheckConfiguration, port: int) -> str:

@@ -1,5 +1,6 @@
 """Turning what happened into one sentence with its cause, evidence and a hint. Pure."""
 
+import errno
 import re
 
 from msgspec.structs import replace
@@ -138,7 +139,7 @@ def with_output(failure: Failure, tail: tuple[str, ...]) -> Failure:
 def internal(error: BaseException) -> Failure:
     """A defect or an obstacle of ours: say what is known and where the rest is."""
     text = str(error) or type(error).__name__
-    disk = isinstance(error, OSError) and error.errno == 28
+    disk = (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "the disk is full" in text
     return Failure(
         kind=FailureKind.DISK if disk else FailureKind.INTERNAL,
         message="The disk is full." if disk else f"Homerun could not go on: {text.rstrip('.')}.",

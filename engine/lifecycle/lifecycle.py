@@ -4,6 +4,8 @@ import asyncio
 import logging
 import shutil
 
+from msgspec.structs import replace
+
 from engine.lifecycle.reconciler import Reconciler
 from engine.lifecycle.rooms import Rooms
 from engine.model.home import Home
@@ -34,6 +36,8 @@ class Lifecycle:
         await asyncio.to_thread(shutil.rmtree, self._home.artifacts / "staging", ignore_errors=True)
         for instance in known:
             rooms.telemetry.follow(instance, rooms.compute.output(instance.id))
+            if not rooms.compute.is_running(instance):
+                await self._bury(instance)
         for record in rooms.store.services.values():
             if record.status is not ServiceStatus.DELETED:
                 alive = [
@@ -79,6 +83,21 @@ class Lifecycle:
         for result in results:
             if isinstance(result, BaseException):
                 logger.error("an instance could not be stopped: %s", result)
+
+    async def _bury(self, instance: Instance) -> None:
+        """It ended while no engine was there: a reboot, perhaps. That says nothing about its version, so nobody is
+        blamed for it; what is missing is started again, and then watched.
+        """
+        rooms = self._rooms
+        exit_ = await rooms.compute.wait(instance)
+        await rooms.telemetry.unfollow(instance.id)
+        rooms.journal.event(
+            instance.service_id,
+            f"Instance {instance.id[:8]} {exit_.describe()} while Homerun was not running. It is being replaced.",
+        )
+        ended = replace(instance, state=InstanceState.STOPPED, exit=exit_, ended_at=exit_.at, reason=exit_.describe())
+        await rooms.store.write(lambda tx: tx.put(ended))
+        await rooms.compute.remove(instance.id)
 
     def _on_change(self, changed: Changed) -> None:
         if self._closing:

@@ -287,7 +287,6 @@ class Reconciler:
     async def _heed(self, instance: Instance, outcome: Outcome) -> None:
         match outcome:
             case Healthy(address=address):
-                self._pacing.reset()
                 if instance.state is InstanceState.STARTING and await self._store_ready(instance, address):
                     self._event(events.HEALTHY)
             case NeverHealthy(failure=failure):
@@ -322,11 +321,10 @@ class Reconciler:
 
     async def _died(self, instance: Instance, exit_: Exit) -> None:
         lived_s = max(0.0, exit_.at - instance.created_at)
-        code = exit_.code if exit_.code is not None else 128 + (exit_.signal or 0)
-        self._event(
-            f"Your application stopped or failed to start. See logs for more information.  Container exit code: {code}"
-        )
-        if instance.ready_at is None or lived_s < _STEADY_S:
+        self._event(events.application_stopped(exit_))
+        if instance.ready_at is not None and lived_s >= _STEADY_S:
+            self._pacing.reset()
+        else:
             self._pacing.failed(self._rooms.clock.now())
         if self._is_deploying(instance.version_id):
             # The failure first: seeing the instance gone without it would start another one.

@@ -33,6 +33,11 @@ class Home(Value, frozen=True, kw_only=True):
         return self.path / "logs" / "engine.log"
 
     @property
+    def screen_log(self) -> Path:
+        """Of screens that are attached to an engine elsewhere."""
+        return self.path / "logs" / "screen.log"
+
+    @property
     def edge_log(self) -> Path:
         return self.path / "logs" / "edge.log"
 

@@ -9,8 +9,19 @@ from pathlib import Path
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def log_to(path: Path, *, stderr: bool) -> None:
-    """Set the root logger up. The file is private and kept under 16 MB."""
+def hold_log() -> logging.handlers.MemoryHandler:
+    """Keep what is logged until `log_to` knows where to; a home that is not ours yet gets no file from us."""
+    early = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.addHandler(early)
+    # How each subprocess of asyncio comes and goes is of no interest to anybody.
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    return early
+
+
+def log_to(path: Path, *, stderr: bool, early: logging.handlers.MemoryHandler) -> None:
+    """Set the root logger up and pass on what `early` has kept. The file is private and kept under 16 MB."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     formatter = logging.Formatter(_FORMAT, "%Y-%m-%dT%H:%M:%SZ")
@@ -21,7 +32,10 @@ def log_to(path: Path, *, stderr: bool) -> None:
     if stderr:
         handlers.append(logging.StreamHandler())
     root = logging.getLogger()
-    root.setLevel(logging.INFO)
+    root.removeHandler(early)
     for handler in handlers:
         handler.setFormatter(formatter)
         root.addHandler(handler)
+        for record in early.buffer:
+            handler.handle(record)
+    early.close()

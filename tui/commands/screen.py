@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from engine.api.attached import AttachedEngine
 from engine.api.host import HomeInUse, Host, load_settings
 from engine.model.api import EngineApi
 from engine.model.home import Home
 from tui.app import HomerunApp, QuitChoice
-from tui.commands.logs import log_to
+from tui.commands.logs import hold_log, log_to
 
 _READY_S = 15.0
 
@@ -35,6 +36,12 @@ async def show(
     settings = load_settings(home, overrides)
     host: Host | None = None
     hosting = AsyncExitStack()
+    stopping: list[asyncio.Task[None]] = []
+    early = [hold_log()]
+
+    def log_once(path: Path) -> None:
+        while early:  # a lost connection is made anew, the log is not
+            log_to(path, stderr=False, early=early.pop())
 
     async def connect() -> EngineApi:
         nonlocal host
@@ -44,22 +51,34 @@ async def show(
         try:
             host = await hosting.enter_async_context(Host.open(home, settings))
         except HomeInUse:
+            log_once(home.screen_log)
             engine = await AttachedEngine.connect(home.engine_socket)
         else:
-            log_to(home.engine_log, stderr=False)
+            log_once(home.engine_log)
             engine = host.engine
+            stopping.append(asyncio.create_task(leave_when_stopped(host), name="homerun stop"))
         if after_start:
             await after_start(engine)
         return engine
+
+    async def leave_when_stopped(host: Host) -> None:
+        """`homerun stop`, typed elsewhere, is meant for this engine as well."""
+        app.exit(QuitChoice.STOP if await host.stop_requested() else QuitChoice.DETACH)
 
     app = HomerunApp(connect=connect, embeds=lambda: host is not None and not throw_away)
     choice: QuitChoice | None = None
     try:
         choice = await app.run_async()
     finally:
+        stopped = any(task.done() for task in stopping)
+        for task in stopping:
+            task.cancel()
+        await asyncio.gather(*stopping, return_exceptions=True)
         if host is not None:
             host.stop_instances = throw_away or choice is QuitChoice.STOP
         await hosting.aclose()
+    if stopped:
+        print("`homerun stop` ended this engine.", file=sys.stderr)
     if host is not None and choice is QuitChoice.LEAVE:
         return await hand_over(home, overrides)
     return app.return_code or 0

@@ -6,7 +6,7 @@ import signal
 
 from engine.api.host import Host, load_settings
 from engine.model.home import Home
-from tui.commands.logs import log_to
+from tui.commands.logs import hold_log, log_to
 
 
 def run(home: Home, overrides: dict[str, object], *, stop_instances: bool) -> int:
@@ -20,8 +20,9 @@ async def serve(home: Home, overrides: dict[str, object], *, stop_instances: boo
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, signalled.set)
     settings = load_settings(home, overrides)
+    early = hold_log()
     async with Host.open(home, settings) as host:
-        log_to(home.engine_log, stderr=True)
+        log_to(home.engine_log, stderr=True, early=early)
         print(json.dumps(host.ready), flush=True)
         signal_ = asyncio.create_task(signalled.wait())
         request = asyncio.create_task(host.stop_requested())
