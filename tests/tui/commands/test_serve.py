@@ -1,5 +1,6 @@
 """The contract of `homerun serve` that other tools rely on, and what stop, doctor and credentials do."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,6 +8,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -101,7 +104,7 @@ def test_the_ready_line_and_a_clean_end(serve, tmp_path):
     assert "Traceback" not in log
     assert not Path(ready["socket"]).exists()
     assert (home / "logs" / "engine.log").exists()
-    assert len(edges(home)) == 1, "the edge goes on without its engine"
+    assert edges(home) == [], "an edge without any service ends with its engine"
 
 
 def test_stop_instances_ends_the_edge_too(serve, tmp_path):
@@ -205,3 +208,40 @@ def test_the_screen_without_a_terminal_says_so(homerun, command):
 
     assert answer.returncode == 1
     assert answer.stderr == "homerun: The screen needs a terminal. `homerun serve` hosts the engine without one.\n"
+
+
+@pytest.mark.parametrize("instances", [(), ("--instances",)])
+def test_stop_ends_an_engine_that_a_screen_hosts(homerun, tmp_path, instances):
+    home = tmp_path / "home"
+    terminal, inside = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tui.command", "--home", home, "--api", "127.0.0.1:0", "--edge", "127.0.0.1:0"],
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm"},
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+    )
+    os.close(inside)
+    drawn = bytearray()
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # the process is gone
+            while data := os.read(terminal, 65536):
+                drawn.extend(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not (home / "engine.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "ended" in homerun("stop", *instances).stderr
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        os.close(terminal)
+        homerun("stop", "--instances")
+    assert b"`homerun stop` ended this engine." in drawn
