@@ -182,6 +182,34 @@ async def test_an_instance_that_dies_is_replaced_and_an_event_says_why(driver, r
     assert "being replaced" in events
 
 
+async def test_what_ended_while_no_engine_ran_is_replaced_and_nobody_is_blamed(repository, reopen):
+    repository.service("back again")
+    driver = await reopen()
+    service = await driver.settled(await driver.create(repository.path))
+    async with driver.engine.watch_services() as changes:
+        async for change in changes:
+            (instance,) = change.changed[0].instances
+            break
+    await driver.engine.close()
+    victim = psutil.Process(instance.handle.pid)
+    for process in (*victim.children(recursive=True), victim):
+        process.kill()
+
+    driver = await reopen()
+    try:
+
+        async def answers():
+            return await driver.get(service) == (200, "back again")
+
+        await driver.eventually(answers, 20)
+        assert (await driver.describe(service)).status is ServiceStatus.RUNNING
+        assert await driver.operations(service) == ["CREATE_SERVICE SUCCEEDED"]
+        events = "\n".join(await driver.lines(service, LogKind.EVENTS))
+        assert "while Homerun was not running. It is being replaced." in events
+    finally:
+        await driver.engine.close(stop_instances=True)
+
+
 async def test_an_edge_that_dies_comes_back_with_its_routes(driver, repository):
     repository.service("still here")
     service = await driver.settled(await driver.create(repository.path))

@@ -5,7 +5,7 @@ import pytest
 from engine.lifecycle.failures import died_at_start, internal, never_healthy, with_output, wrong_port
 from engine.lifecycle.health import NOT_TAKEN
 from engine.lifecycle.instances import last_lines
-from engine.lifecycle.pacing import back_off_s
+from engine.lifecycle.pacing import Pacing, back_off_s
 from engine.model.errors import FailureKind
 from engine.model.instance import Address, Exit
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol
@@ -157,6 +157,16 @@ def test_never_healthy_says_what_was_asked_and_answered():
 def test_our_own_trouble_has_a_sentence_too():
     assert internal(OSError(28, "No space left on device")).kind is FailureKind.DISK
     assert "engine.log" in internal(ValueError("x")).hint
+
+
+def test_pacing_grows_with_failures_and_is_forgotten():
+    pacing = Pacing()
+    for _ in range(3):
+        pacing.failed(100.0)
+    assert (pacing.failed_starts, pacing.may_start_at) == (3, 104.0)
+
+    pacing.reset()
+    assert (pacing.failed_starts, pacing.may_start_at) == (0, 0.0)
 
 
 def test_the_back_off_doubles_up_to_a_minute():
