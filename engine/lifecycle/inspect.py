@@ -28,6 +28,13 @@ async def inspect_source(request: InspectSourceRequest, home: Home) -> InspectSo
         answer = replace(answer, branches=await source.branches())
         revision = await source.resolve(request.branch or default)
         answer = replace(answer, revision=revision, notices=revision.notices)
+        directory = normal_directory(request.source_directory)
+        names = await source.names(revision, directory)
+        known = CONFIG_NAMES[:1] if request.strict else CONFIG_NAMES
+        # Said before it is read: a faulty file is there all the same.
+        answer = replace(
+            answer, config_file=next((str(PurePosixPath(directory) / name) for name in known if name in names), "")
+        )
         return await _look_inside(source, revision, request, answer)
     except DeployError as error:
         return replace(answer, problem=error.failure)
@@ -37,13 +44,11 @@ async def _look_inside(
     source: Source, revision: Revision, request: InspectSourceRequest, answer: InspectSourceResponse
 ) -> InspectSourceResponse:
     directory = normal_directory(request.source_directory)
-    for name in CONFIG_NAMES[:1] if request.strict else CONFIG_NAMES:
-        path = str(PurePosixPath(directory) / name)
-        data = await source.read(revision, path)
-        if data is None:
-            continue
-        answer = replace(answer, config_file=path)
-        plan = plan_from_file(parse_config(data, path, strict=request.strict), directory, strict=request.strict)
+    if answer.config_file:
+        config = parse_config(
+            await source.read(revision, answer.config_file) or b"", answer.config_file, strict=request.strict
+        )
+        plan = plan_from_file(config, directory, strict=request.strict)
         return replace(
             answer,
             runtime=plan.runtime.name,

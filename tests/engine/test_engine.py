@@ -19,6 +19,7 @@ from engine.model.errors import EngineError, ErrorCode
 from engine.model.log import LogKind
 from engine.model.metric import MetricName, MetricQuery
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol, ServiceStatus
+from engine.model.watch import InspectSourceRequest
 
 pytestmark = pytest.mark.slow
 
@@ -280,3 +281,31 @@ class TestTheDoor:
             await driver.engine.list_services(ListServicesRequest(next_token="nonsense!"))
         for service in created:
             await driver.settled(service)
+
+
+class TestInspecting:
+    async def test_a_source_is_described_before_anything_is_created(self, driver, repository):
+        commit = repository.service("x")
+        answer = await driver.engine.inspect_source(InspectSourceRequest(repository_url=str(repository.path)))
+
+        assert answer.problem is None
+        assert (answer.kind, answer.default_branch, answer.branches) == ("git", "main", ("main",))
+        assert answer.revision.id == commit
+        assert (answer.config_file, answer.runtime, answer.port) == ("apprunner.yaml", "python3", 8080)
+        assert (answer.build_commands, answer.start_command) == (("echo building",), "python3 server.py")
+        assert answer.suggested_name == "repository"
+
+    async def test_a_faulty_file_is_found_and_its_fault_told(self, driver, repository):
+        repository.commit(apprunner__yaml="version: 1.0\nruntime: python3\n")
+        answer = await driver.engine.inspect_source(InspectSourceRequest(repository_url=str(repository.path)))
+
+        assert answer.config_file == "apprunner.yaml"
+        assert "run" in answer.problem.message
+
+    async def test_without_a_file_something_is_suggested(self, driver, repository):
+        repository.commit(requirements__txt="flask\n", app__py="from flask import Flask\napp = Flask(__name__)\n")
+        answer = await driver.engine.inspect_source(InspectSourceRequest(repository_url=str(repository.path)))
+
+        assert answer.config_file == ""
+        assert "pip" in answer.suggested_build
+        assert answer.suggested_start
