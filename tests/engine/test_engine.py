@@ -1,6 +1,7 @@
 """The whole path through the engine: from a repository to a served request and back to nothing."""
 
 import asyncio
+import json
 import subprocess
 
 import psutil
@@ -215,11 +216,8 @@ async def test_an_edge_that_dies_comes_back_with_its_routes(driver, repository):
     repository.service("still here")
     service = await driver.settled(await driver.create(repository.path))
     edge_url = driver.engine.edge_url
-    (edge,) = [
-        process
-        for process in psutil.Process().children()
-        if "engine.edge" in process.cmdline() and str(driver.home.path) in " ".join(process.cmdline())
-    ]
+    edge = psutil.Process(json.loads(driver.home.edge_record.read_text())["pid"])
+    assert "engine.edge" in edge.cmdline()
     edge.kill()
 
     async def answers():

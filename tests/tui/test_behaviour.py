@@ -146,6 +146,17 @@ async def test_a_repository_with_a_file_needs_only_its_path(open_app, fake, sett
         assert app.dashboard.activity.display, "what happens to it is in sight"
 
 
+async def test_a_service_that_leaves_between_two_drawings_breaks_nothing(open_app, settled):
+    app = open_app()
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        world = app.dashboard.bridge.world
+        world.services.pop(next(iter(world.services)))
+        app.dashboard.services.table.refresh()
+        await pilot.pause()
+        assert "shop-api" in text_of(app)
+
+
 async def test_deploy_asks_then_shows_the_operation_and_its_log(open_app, fake, settled):
     engine = fake.town()
     app = open_app(engine)

@@ -46,10 +46,9 @@ class ServicesPane(Pane):
     def show(self, views: Mapping[str, ServiceView], pulses: Mapping[str, Pulse], now: float) -> None:
         self._views, self._pulses, self._now = views, pulses, now
         found = chosen(views.values(), pulses, filter_text=self.filter_text, sort_by=self.sort_by, reverse=self.reverse)
-        self.table.show(
-            [view.service.service_id for view in found],
-            lambda service_id: service_cells(views[service_id], pulses.get(service_id), now),
-        )
+        # The table draws later, when a service may have left `views` already.
+        shown = {view.service.service_id: view for view in found}
+        self.table.show(list(shown), lambda service_id: service_cells(shown[service_id], pulses.get(service_id), now))
         nothing = bool(views) and not found
         if nothing:
             self.no_match.update("No service matches the filter. Esc clears it.")
