@@ -102,12 +102,6 @@ def runtime_of(api: ApiRuntime) -> Runtime:
     return _BY_API[api].runtime
 
 
-def api_runtime_of(runtime: Runtime) -> ApiRuntime | None:
-    """The API's name of a runtime; None for one that App Runner does not have ("nodejs20")."""
-    row = MANAGED.get(runtime.name)
-    return row.api if row else None
-
-
 def end_of_support(runtime: Runtime) -> str:
     """The day App Runner stopped offering it to new services ("2025-12-01"), or ""."""
     row = MANAGED.get(runtime.name)

@@ -23,6 +23,7 @@ from engine.model.service import CodeRepository, ConfigurationSource
 from engine.model.settings import Settings
 from engine.model.version import Artifact, Revision, Version, VersionState
 from engine.source.base import Source
+from engine.source.location import redacted
 from engine.source.open import open_source
 from engine.store.state import StateStore
 
@@ -57,7 +58,7 @@ class Deployer:
         branch = repository.source_code_version.value
         directory = normal_directory(repository.source_directory or "/")
         source = await asyncio.to_thread(open_source, repository.repository_url, self._home)
-        url = display_url(repository.repository_url)
+        url = redacted(repository.repository_url)
 
         await self._step(operation, OperationStep.FETCH)
         self._journal.event(record.id, events.deployment_artifact(url, branch, f"/{directory}"))
@@ -198,14 +199,6 @@ class Deployer:
 def _url(record: ServiceRecord) -> str:
     repository = record.config.source.code_repository
     return repository.repository_url if repository else ""
-
-
-def display_url(url: str) -> str:
-    """A repository URL without the password or token that it may hold."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or "@" not in rest.split("/", 1)[0]:
-        return url
-    return f"{scheme}://{rest.split('@', 1)[1]}"
 
 
 async def no_config_file(source: Source, revision: Revision, directory: str) -> DeployError:

@@ -136,13 +136,9 @@ class Instances:
             self._stopping[instance_id] = asyncio.create_task(self._stop(instance), name=f"stop {instance_id}")
 
     async def remove(self, instance: Instance, exit_: Exit, reason: str) -> None:
-        """It has ended: keep its last lines, forget its files, write down how it ended."""
-        rooms = self._rooms
-        await rooms.telemetry.unfollow(instance.id)
-        ended = replace(instance, state=InstanceState.STOPPED, exit=exit_, ended_at=exit_.at, reason=reason)
-        await store_fact(rooms, lambda tx: tx.put(ended))
+        """It has ended."""
+        await retire(self._rooms, instance, exit_, reason)
         self._draining_since.pop(instance.id, None)
-        await rooms.compute.remove(instance.id)
 
     async def set_state(self, instance_id: str, state: InstanceState, reason: str) -> None:
         """Nothing happens to one that has ended."""
@@ -206,6 +202,14 @@ class Instances:
             if self._watching.get(instance_id) is asyncio.current_task():
                 del self._watching[instance_id]
             self._wake()
+
+
+async def retire(rooms: Rooms, instance: Instance, exit_: Exit, reason: str) -> None:
+    """An instance has ended: keep its last lines, write down how it ended, forget its files."""
+    await rooms.telemetry.unfollow(instance.id)
+    ended = replace(instance, state=InstanceState.STOPPED, exit=exit_, ended_at=exit_.at, reason=reason)
+    await store_fact(rooms, lambda tx: tx.put(ended))
+    await rooms.compute.remove(instance.id)
 
 
 def last_lines(path: Path, count: int) -> tuple[str, ...]:

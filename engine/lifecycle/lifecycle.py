@@ -4,8 +4,7 @@ import asyncio
 import logging
 import shutil
 
-from msgspec.structs import replace
-
+from engine.lifecycle.instances import retire
 from engine.lifecycle.reconciler import Reconciler
 from engine.lifecycle.rooms import Rooms
 from engine.model.home import Home
@@ -90,14 +89,10 @@ class Lifecycle:
         """
         rooms = self._rooms
         exit_ = await rooms.compute.wait(instance)
-        await rooms.telemetry.unfollow(instance.id)
         rooms.journal.event(
-            instance.service_id,
-            f"Instance {instance.id[:8]} {exit_.describe()} while Homerun was not running. It is being replaced.",
+            instance.service_id, f"Instance {instance.id[:8]} {exit_.describe()} while Homerun was not running."
         )
-        ended = replace(instance, state=InstanceState.STOPPED, exit=exit_, ended_at=exit_.at, reason=exit_.describe())
-        await rooms.store.write(lambda tx: tx.put(ended))
-        await rooms.compute.remove(instance.id)
+        await retire(rooms, instance, exit_, exit_.describe())
 
     def _on_change(self, changed: Changed) -> None:
         if self._closing:

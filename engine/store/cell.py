@@ -65,13 +65,6 @@ def added(a: Cell, b: Cell) -> Cell:
     return _merged(a, b, sums=(*SUMS, *PER_SECOND), maxima=MAXIMA)
 
 
-def added_up(cells: Iterable[Cell]) -> Cell:
-    total = EMPTY
-    for cell in cells:
-        total = added(total, cell)
-    return total
-
-
 def _merged(a: Cell, b: Cell, *, sums: tuple[str, ...], maxima: tuple[str, ...]) -> Cell:
     numbers = {name: getattr(a, name) + getattr(b, name) for name in sums}
     numbers |= {name: max(getattr(a, name), getattr(b, name)) for name in maxima}

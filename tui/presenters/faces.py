@@ -92,17 +92,3 @@ def operation_face(operation: Operation) -> Face:
             return Face("↺", "Rolled back", "error")
         case OperationStatus.ROLLBACK_FAILED:
             return Face("✕", "Rollback failed", "error")
-
-
-def instance_face(state: InstanceState) -> Face:
-    match state:
-        case InstanceState.STARTING:
-            return Face(BUSY, "starting", "accent")
-        case InstanceState.READY:
-            return Face("●", "ready", "success")
-        case InstanceState.UNHEALTHY:
-            return Face("▲", "unhealthy", "error")
-        case InstanceState.DRAINING:
-            return Face("○", "draining", "muted")
-        case InstanceState.STOPPED:
-            return Face("○", "stopped", "muted")

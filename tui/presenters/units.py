@@ -31,11 +31,6 @@ def age_text(seconds: float) -> str:
     return f"{int(seconds // _DAY)}d"
 
 
-def ago_text(seconds: float) -> str:
-    """An age with its word: "just now", "7m ago"."""
-    return "just now" if seconds < 1 else f"{age_text(seconds)} ago"
-
-
 def rate_text(per_second: float) -> str:
     """Requests per second: "0", "0.4", "12.5", "340", "1.2k"."""
     if per_second < 0.05:

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from engine.build.runtimes import (
     MANAGED,
-    api_runtime_of,
     end_of_support,
     runtime_named,
     runtime_of,
@@ -20,7 +19,7 @@ OLD, NEW = BuildGeneration.ORIGINAL, BuildGeneration.REVISED
 
 
 def test_every_runtime_of_the_api_has_a_row_and_back():
-    assert {api_runtime_of(runtime_of(api)) for api in ApiRuntime} == set(ApiRuntime)
+    assert {MANAGED[runtime_of(api).name].api for api in ApiRuntime} == set(ApiRuntime)
     assert len(MANAGED) == len(ApiRuntime)
 
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.lifecycle.deployer import display_url
 from engine.lifecycle.inspect import suggest_name
 
 
@@ -26,16 +25,3 @@ def test_a_suggested_name_is_always_valid(url):
 )
 def test_a_name_is_taken_from_the_last_part(url, name):
     assert suggest_name(url) == name
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("https://user:secret@example.com/x.git", "https://example.com/x.git"),
-        ("https://example.com/a@b", "https://example.com/a@b"),
-        ("git@example.com:x/y", "git@example.com:x/y"),
-        ("/plain/path", "/plain/path"),
-    ],
-)
-def test_passwords_are_never_shown(url, shown):
-    assert display_url(url) == shown

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.presenters.units import age_text, ago_text, bytes_text, count_text, duration_text, millis_text, rate_text
+from tui.presenters.units import age_text, bytes_text, count_text, duration_text, millis_text, rate_text
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,6 @@ def test_durations_fit_their_column(seconds):
 )
 def test_ages(seconds, text):
     assert age_text(seconds) == text
-
-
-def test_ago():
-    assert ago_text(0.2) == "just now"
-    assert ago_text(420) == "7m ago"
 
 
 @pytest.mark.parametrize(
