@@ -1,70 +1,41 @@
 """Engine: the one façade and the one door. Everything that reads or changes services comes through here."""
 
 import asyncio
-import base64
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Self, TypeVar
+from typing import Self
 
 import msgspec
 from msgspec.structs import replace
 
 from engine import __version__
+from engine.audit.trail import Trail
 from engine.compute.base import Compute
+from engine.control.account import Account
+from engine.control.actions import Control, forget_deleted
 from engine.edge.client import EdgeClient, let_go, start_edge
 from engine.edge.table import Report
-from engine.lifecycle.admission import (
-    Admission,
-    admit_delete,
-    admit_deployment,
-    admit_pause,
-    admit_resume,
-    admit_update,
-)
-from engine.lifecycle.configuration import needs_build, new_config, updated_config
 from engine.lifecycle.deployer import Deployer
 from engine.lifecycle.inspect import inspect_source
 from engine.lifecycle.journal import Journal
 from engine.lifecycle.lifecycle import Lifecycle
 from engine.lifecycle.rooms import Rooms
-from engine.lifecycle.routing import Routing, default_host
+from engine.lifecycle.routing import Routing
 from engine.lifecycle.watchers import Watchers
-from engine.model.actions import (
-    CreateServiceRequest,
-    CreateServiceResponse,
-    DeleteServiceRequest,
-    DeleteServiceResponse,
-    DescribeServiceRequest,
-    DescribeServiceResponse,
-    ListOperationsRequest,
-    ListOperationsResponse,
-    ListServicesRequest,
-    ListServicesResponse,
-    PauseServiceRequest,
-    PauseServiceResponse,
-    ResumeServiceRequest,
-    ResumeServiceResponse,
-    StartDeploymentRequest,
-    StartDeploymentResponse,
-    UpdateServiceRequest,
-    UpdateServiceResponse,
-)
-from engine.model.base import Wire
+from engine.model.actions.table import ACTIONS
+from engine.model.audit import SCREEN, AuditChange, AuditQuery, Caller, RefusedCall
+from engine.model.base import R, Request
 from engine.model.clock import Clock, SystemClock
 from engine.model.constraints import explain
-from engine.model.errors import EngineError, ErrorCode, HomerunError
+from engine.model.errors import EngineError, ErrorCode, HomerunError, invalid_request
 from engine.model.home import Home
-from engine.model.ids import hex_of, new_id, new_operation_id, new_subdomain, service_arn, service_id_of
 from engine.model.log import LogBatch, LogPage, LogQuery, LogSelector
 from engine.model.metric import MetricAnswer, MetricQuery
-from engine.model.operation import Operation, OperationStatus, OperationType
-from engine.model.record import DesiredMode, ServiceRecord
-from engine.model.scaling import AutoScalingConfiguration, built_in, names_it
-from engine.model.service import Service, ServiceStatus, ServiceSummary
+from engine.model.record import ServiceRecord
+from engine.model.service import ServiceStatus
 from engine.model.settings import Settings
-from engine.model.version import ServiceConfig, Version, VersionState
 from engine.model.watch import (
     EngineInfo,
     InspectSourceRequest,
@@ -73,15 +44,11 @@ from engine.model.watch import (
     ServicesChange,
     ServiceView,
 )
-from engine.store.sqlite import StoreError
-from engine.store.state import Changed, StateStore, Transaction
+from engine.store.state import Changed, StateStore
 from engine.telemetry.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
-_RequestT = TypeVar("_RequestT", bound=Wire)
-_T = TypeVar("_T")
-_Item = TypeVar("_Item")
 _HOUSEKEEPING_S = 60.0
 
 
@@ -95,6 +62,7 @@ class Engine:
         settings: Settings,
         clock: Clock,
         store: StateStore,
+        trail: Trail,
         telemetry: Telemetry,
         edge: EdgeClient,
         compute: Compute,
@@ -104,11 +72,13 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._store = store
+        self._trail = trail
         self._telemetry = telemetry
         self._edge = edge
         self._compute = compute
         self._closing = rooms_closing
-        self._scaling: AutoScalingConfiguration = built_in(settings.region)
+        account = Account(store=store, clock=clock, settings=settings)
+        self._control = Control(account, home=home, trail=trail, telemetry=telemetry, edge_address=lambda: edge.address)
         self._watchers = Watchers(self._view)
         journal = Journal(telemetry, lambda service_id: self._watchers.services_changed({service_id}))
         self._lifecycle = Lifecycle(
@@ -123,7 +93,6 @@ class Engine:
                 journal=journal,
                 clock=clock,
                 settings=settings,
-                scaling=self._scaling,
             ),
             home,
         )
@@ -155,6 +124,8 @@ class Engine:
                 raise HomerunError("Docker compute is not there yet: use --compute process, or auto.")
             store = await StateStore.open(home.state_db)
             closing.push_async_callback(store.close)
+            trail = await Trail.open(home.audit_db, clock, settings.region)
+            closing.push_async_callback(trail.close)
             telemetry = await Telemetry.open(home, clock)
             closing.push_async_callback(telemetry.close)
             edge = await starting
@@ -167,6 +138,7 @@ class Engine:
                 settings=settings,
                 clock=clock,
                 store=store,
+                trail=trail,
                 telemetry=telemetry,
                 edge=edge,
                 compute=compute,
@@ -180,6 +152,7 @@ class Engine:
         return engine
 
     async def _begin(self) -> None:
+        await self._control.begin()
         self._edge.hear(self._on_report)
         self._edge.on_restart = lambda: self._watchers.services_changed(self._store.services)
         await self._lifecycle.start()
@@ -214,146 +187,27 @@ class Engine:
     def edge_url(self) -> str:
         return f"http://{self._edge.address}"
 
-    # App Runner's actions.
+    # The door.
 
-    async def create_service(self, request: CreateServiceRequest) -> CreateServiceResponse:
-        request = _checked(request)
-        config = new_config(request, self._auto_scaling(request.auto_scaling_configuration_arn))
-        tags = {tag.key: tag.value or "" for tag in request.tags or () if tag.key}
-        now, service_id, region = self._clock.now(), new_id(), self._settings.region
-
-        def create(tx: Transaction) -> str:
-            if self._store.named(request.service_name):
-                raise EngineError(
-                    ErrorCode.INVALID_REQUEST,
-                    f"Service with the provided name already exists: {request.service_name}.",
-                )
-            held = sum(record.status is not ServiceStatus.DELETED for record in self._store.services.values())
-            if held >= self._settings.service_quota:
-                raise EngineError(
-                    ErrorCode.QUOTA_EXCEEDED,
-                    f"The account has {held} services, as many as its quota allows. Delete one, or raise"
-                    " service_quota in settings.yaml.",
-                )
-            record = ServiceRecord(
-                id=service_id,
-                name=request.service_name,
-                arn=service_arn(region, request.service_name, service_id),
-                subdomain=new_subdomain(),
-                status=ServiceStatus.OPERATION_IN_PROGRESS,
-                config=config,
-                mode=DesiredMode.SERVING,
-                tags=tags,
-                created_at=now,
-                updated_at=now,
+    async def call(self, request: Request[R], *, caller: Caller = SCREEN) -> R:
+        """Do what is asked: the one way in. Every call, done or refused, becomes a record of the audit trail."""
+        action = ACTIONS[type(request)]
+        try:
+            answer: R = await self._control.do(_checked(request))
+        except EngineError as error:
+            await self._trail.finished(action, caller, request, None, code=error.code.value, message=error.message)
+            raise
+        except Exception as error:
+            await self._trail.finished(
+                action, caller, request, None, code=ErrorCode.INTERNAL.value, message=type(error).__name__
             )
-            return self._open_deployment(tx, record, OperationType.CREATE_SERVICE, now)
+            raise
+        await self._trail.finished(action, caller, request, answer)
+        return answer
 
-        operation_id = await self._write(create)
-        return CreateServiceResponse(service=self._service(self._store.services[service_id]), operation_id=operation_id)
-
-    async def describe_service(self, request: DescribeServiceRequest) -> DescribeServiceResponse:
-        return DescribeServiceResponse(service=self._service(self._find(_checked(request).service_arn)))
-
-    async def list_services(self, request: ListServicesRequest) -> ListServicesResponse:
-        request = _checked(request)
-        listed = sorted(
-            (record for record in self._store.services.values() if record.status is not ServiceStatus.DELETED),
-            key=lambda record: (record.created_at, record.id),
-        )
-        page, token = _page(listed, request.next_token, request.max_results)
-        return ListServicesResponse(
-            service_summary_list=tuple(
-                ServiceSummary(
-                    service_name=record.name,
-                    service_id=record.id,
-                    service_arn=record.arn,
-                    service_url=self._service_url(record),
-                    created_at=record.created_at,
-                    updated_at=record.updated_at,
-                    status=record.status,
-                )
-                for record in page
-            ),
-            next_token=token,
-        )
-
-    async def update_service(self, request: UpdateServiceRequest) -> UpdateServiceResponse:
-        request = _checked(request)
-        service_id, now = self._find_living(request.service_arn).id, self._clock.now()
-
-        def update(tx: Transaction) -> str:
-            record = tx.service(service_id)
-            admit_update(record.status)
-            arn = request.auto_scaling_configuration_arn
-            config = updated_config(
-                record.config, request, self._auto_scaling(arn) if arn else record.config.auto_scaling_arn
-            )
-            serving = record.serving_version_id
-            reuse = serving if serving and not needs_build(record.config, config) else None
-            record = replace(record, config=config, updated_at=now, status=ServiceStatus.OPERATION_IN_PROGRESS)
-            return self._open_deployment(tx, record, OperationType.UPDATE_SERVICE, now, reuse_of=reuse)
-
-        operation_id = await self._write(update)
-        return UpdateServiceResponse(service=self._service(self._store.services[service_id]), operation_id=operation_id)
-
-    async def start_deployment(self, request: StartDeploymentRequest) -> StartDeploymentResponse:
-        service_id, now = self._find_living(_checked(request).service_arn).id, self._clock.now()
-
-        def deploy(tx: Transaction) -> str:
-            record = tx.service(service_id)
-            admit_deployment(record.status)
-            record = replace(record, updated_at=now, status=ServiceStatus.OPERATION_IN_PROGRESS)
-            return self._open_deployment(tx, record, OperationType.START_DEPLOYMENT, now)
-
-        return StartDeploymentResponse(operation_id=await self._write(deploy))
-
-    async def pause_service(self, request: PauseServiceRequest) -> PauseServiceResponse:
-        service_id = self._find_living(_checked(request).service_arn).id
-
-        def pause(tx: Transaction) -> str | None:
-            record = tx.service(service_id)
-            if admit_pause(record.status) is Admission.NOTHING_TO_DO:
-                return None
-            return self._open(tx, record, OperationType.PAUSE_SERVICE, mode=DesiredMode.PAUSED)
-
-        operation_id = await self._write(pause)
-        return PauseServiceResponse(service=self._service(self._store.services[service_id]), operation_id=operation_id)
-
-    async def resume_service(self, request: ResumeServiceRequest) -> ResumeServiceResponse:
-        service_id = self._find_living(_checked(request).service_arn).id
-
-        def resume(tx: Transaction) -> str | None:
-            record = tx.service(service_id)
-            if admit_resume(record.status) is Admission.NOTHING_TO_DO:
-                return None
-            # Nothing is deployed on resume: the version that was paused comes back.
-            serving = record.serving_version_id
-            record = replace(record, target_version_id=serving)
-            return self._open(tx, record, OperationType.RESUME_SERVICE, mode=DesiredMode.SERVING, version_id=serving)
-
-        operation_id = await self._write(resume)
-        return ResumeServiceResponse(service=self._service(self._store.services[service_id]), operation_id=operation_id)
-
-    async def delete_service(self, request: DeleteServiceRequest) -> DeleteServiceResponse:
-        service_id = self._find_living(_checked(request).service_arn).id
-
-        def delete(tx: Transaction) -> str:
-            record = tx.service(service_id)
-            admit_delete(record.status)
-            return self._open(tx, record, OperationType.DELETE_SERVICE, mode=DesiredMode.DELETED)
-
-        operation_id = await self._write(delete)
-        return DeleteServiceResponse(service=self._service(self._store.services[service_id]), operation_id=operation_id)
-
-    async def list_operations(self, request: ListOperationsRequest) -> ListOperationsResponse:
-        request = _checked(request)
-        record = self._find(request.service_arn)
-        operations = await self._store.list_operations(record.id, limit=-1)
-        page, token = _page(operations, request.next_token, request.max_results)
-        return ListOperationsResponse(
-            operation_summary_list=tuple(operation.summary() for operation in page), next_token=token
-        )
+    def turned_away(self, call: RefusedCall) -> None:
+        """A call did not get as far as the door."""
+        self._trail.turned_away(call)
 
     # What App Runner has no action for.
 
@@ -390,117 +244,8 @@ class Engine:
     ) -> AbstractAsyncContextManager[AsyncIterator[LogBatch]]:
         return self._telemetry.watch_logs(selector, tail)
 
-    # The door's own parts.
-
-    def _find(self, arn: str) -> ServiceRecord:
-        """Raises ResourceNotFoundException."""
-        record = self._store.services.get(service_id_of(arn) or "")
-        if record is None or record.arn != arn:
-            raise EngineError(ErrorCode.RESOURCE_NOT_FOUND, f"Service with the provided ARN does not exist: {arn}.")
-        return record
-
-    def _find_living(self, arn: str) -> ServiceRecord:
-        """A deleted service can be described for a while, and nothing else."""
-        record = self._find(arn)
-        if record.status is ServiceStatus.DELETED:
-            raise EngineError(ErrorCode.RESOURCE_NOT_FOUND, f"Service with the provided ARN was deleted: {arn}.")
-        return record
-
-    def _auto_scaling(self, arn: str | None) -> str:
-        if arn is not None and not names_it(arn, self._scaling, self._settings.region):
-            raise EngineError(
-                ErrorCode.INVALID_REQUEST, f"Auto scaling configuration with the provided ARN does not exist: {arn}."
-            )
-        return self._scaling.arn
-
-    def _open_deployment(
-        self,
-        tx: Transaction,
-        record: ServiceRecord,
-        kind: OperationType,
-        now: float,
-        *,
-        reuse_of: str | None = None,
-    ) -> str:
-        """A new version as the service's target, and the operation that brings it up."""
-        operation_id = new_operation_id()
-        version = Version(
-            id=hex_of(operation_id),
-            service_id=record.id,
-            number=max((v.number for v in self._store.versions_of(record.id)), default=0) + 1,
-            operation_id=operation_id,
-            state=VersionState.NEW,
-            config=record.config,
-            reuse_of=reuse_of,
-            created_at=now,
-        )
-        record = replace(record, mode=DesiredMode.SERVING, target_version_id=version.id)
-        tx.put(record)
-        tx.put(version)
-        tx.put(self._operation(record, kind, operation_id, version.id, now))
-        return operation_id
-
-    def _open(
-        self,
-        tx: Transaction,
-        record: ServiceRecord,
-        kind: OperationType,
-        *,
-        mode: DesiredMode,
-        version_id: str | None = None,
-    ) -> str:
-        operation_id, now = new_operation_id(), self._clock.now()
-        tx.put(replace(record, mode=mode, status=ServiceStatus.OPERATION_IN_PROGRESS, updated_at=now))
-        tx.put(self._operation(record, kind, operation_id, version_id, now))
-        return operation_id
-
-    def _operation(
-        self, record: ServiceRecord, kind: OperationType, operation_id: str, version_id: str | None, now: float
-    ) -> Operation:
-        return Operation(
-            id=operation_id,
-            service_id=record.id,
-            service_arn=record.arn,
-            service_name=record.name,
-            type=kind,
-            status=OperationStatus.PENDING,
-            version_id=version_id,
-            started_at=now,
-            updated_at=now,
-        )
-
-    async def _write(self, decide: Callable[[Transaction], _T]) -> _T:
-        try:
-            return await self._store.write(decide)
-        except StoreError as error:
-            raise EngineError(ErrorCode.INTERNAL, str(error)) from error
-
-    # What clients see.
-
-    def _service_url(self, record: ServiceRecord) -> str:
-        port = self._edge.address.rpartition(":")[2]
-        host = default_host(record, self._settings.region)
-        return host if port == "80" else f"{host}:{port}"
-
-    def _service(self, record: ServiceRecord) -> Service:
-        config: ServiceConfig = record.config
-        return Service(
-            service_name=record.name,
-            service_id=record.id,
-            service_arn=record.arn,
-            service_url=self._service_url(record),
-            created_at=record.created_at,
-            updated_at=record.updated_at,
-            deleted_at=record.deleted_at,
-            status=record.status,
-            source_configuration=config.source,
-            instance_configuration=config.instance,
-            encryption_configuration=config.encryption,
-            health_check_configuration=config.health_check,
-            auto_scaling_configuration_summary=self._scaling.summary(has_associated_service=True),
-            network_configuration=config.network,
-            observability_configuration=config.observability,
-        )
+    def watch_audit(self, query: AuditQuery) -> AbstractAsyncContextManager[AsyncIterator[AuditChange]]:
+        return self._trail.watch(query)
 
     def _view(self, service_id: str) -> ServiceView | None:
         record = self._store.services.get(service_id)
@@ -509,7 +254,7 @@ class Engine:
         serving = self._store.versions.get(record.serving_version_id or "")
         operation = self._store.newest_operation(service_id)
         return ServiceView(
-            service=self._service(record),
+            service=self._control.services.shape(record),
             operation=operation,
             failure=operation.failure if operation else None,
             version_number=serving.number if serving else None,
@@ -553,12 +298,14 @@ class Engine:
             if record.deleted_at and record.deleted_at + self._settings.deleted_retention_s <= now:
                 await self._store.write(lambda tx, record=record: tx.remove(ServiceRecord, record.id))  # type: ignore[misc]
                 await self._telemetry.forget(record.id)
+        await self._store.write(lambda tx: forget_deleted(tx, now - self._settings.deleted_retention_s))
+        await self._trail.tidy()
         horizon = now - self._settings.log_retention_days * 86400
         await self._store.forget_stopped_instances(horizon)
         await self._telemetry.prune(horizon)
 
 
-def _checked(request: _RequestT) -> _RequestT:
+def _checked(request: Request[R]) -> Request[R]:
     """The request with every limit and pattern of its shape enforced, whoever built it.
 
     Raises EngineError (InvalidRequestException) naming the member.
@@ -568,19 +315,4 @@ def _checked(request: _RequestT) -> _RequestT:
         return msgspec.convert(plain, type(request))
     except msgspec.ValidationError as error:
         problem = explain(plain, type(request)) or f"Invalid request: {error}."
-        raise EngineError(ErrorCode.INVALID_REQUEST, problem) from error
-
-
-def _page(items: list[_Item], token: str | None, size: int | None) -> tuple[list[_Item], str | None]:
-    """One page and the token of the next; everything at once when no size was asked for."""
-    start = 0
-    if token is not None:
-        try:
-            start = int(base64.urlsafe_b64decode(token.encode()).decode())
-        except ValueError as error:
-            raise EngineError(ErrorCode.INVALID_REQUEST, "The NextToken is not one that was given out.") from error
-        if start < 0:
-            raise EngineError(ErrorCode.INVALID_REQUEST, "The NextToken is not one that was given out.")
-    end = len(items) if size is None else start + size
-    following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else None
-    return items[start:end], following
+        raise invalid_request(problem) from error

@@ -58,7 +58,7 @@ class Action(Value, frozen=True, kw_only=True):
     keys: tuple[str, ...] = ()
     available: Available = lambda _: ""
     command: str = ""
-    """The engine method that it ends in."""
+    """The engine's action that it ends in."""
     footer: int = 0
     """Place in the footer, lower first and longest kept; 0 for none."""
     pane: str = ""
@@ -141,7 +141,7 @@ ACTIONS: dict[str, Action] = {
             group=Group.SERVICE,
             keys=("n",),
             available=_connected,
-            command="create_service",
+            command="CreateService",
             footer=2,
         ),
         Action(
@@ -151,7 +151,7 @@ ACTIONS: dict[str, Action] = {
             group=Group.SERVICE,
             keys=("d",),
             available=_in_status(ServiceStatus.RUNNING),
-            command="start_deployment",
+            command="StartDeployment",
             footer=3,
         ),
         Action(
@@ -161,7 +161,7 @@ ACTIONS: dict[str, Action] = {
             group=Group.SERVICE,
             keys=("d",),
             available=_in_status(ServiceStatus.CREATE_FAILED),
-            command="update_service",
+            command="UpdateService",
             footer=3,
         ),
         Action(
@@ -171,7 +171,7 @@ ACTIONS: dict[str, Action] = {
             group=Group.SERVICE,
             keys=("p",),
             available=_in_status(ServiceStatus.RUNNING),
-            command="pause_service",
+            command="PauseService",
             footer=4,
         ),
         Action(
@@ -181,7 +181,7 @@ ACTIONS: dict[str, Action] = {
             group=Group.SERVICE,
             keys=("p",),
             available=_in_status(ServiceStatus.PAUSED),
-            command="resume_service",
+            command="ResumeService",
             footer=4,
         ),
         Action(
@@ -191,7 +191,7 @@ ACTIONS: dict[str, Action] = {
             group=Group.SERVICE,
             keys=("x", "delete"),
             available=_idle,
-            command="delete_service",
+            command="DeleteService",
             footer=9,
         ),
         Action(

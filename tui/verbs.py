@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.model.actions import (
+from engine.model.actions.service import (
     CreateServiceRequest,
     CreateServiceResponse,
     DeleteServiceRequest,
@@ -47,7 +47,7 @@ class Verbs:
             if request is not None:
                 app.call(
                     f"Creating {request.service_name}",
-                    lambda engine: engine.create_service(request),
+                    lambda engine: engine.call(request),
                     done=created,
                     refused=lambda error: self._create(screen.form, error.message),
                 )
@@ -69,7 +69,7 @@ class Verbs:
             f"Deploy {name}?",
             "The newest version of its source is built and takes over once it is healthy.",
             "Deploy",
-            lambda: self._dashboard.home.call(f"Deploying {name}", lambda engine: engine.start_deployment(request)),
+            lambda: self._dashboard.home.call(f"Deploying {name}", lambda engine: engine.call(request)),
         )
 
     def rebuild(self) -> None:
@@ -80,7 +80,7 @@ class Verbs:
             f"Build {name} again?",
             "Its creation failed. The newest version of its source is fetched, built and started.",
             "Rebuild",
-            lambda: self._dashboard.home.call(f"Rebuilding {name}", lambda engine: engine.update_service(request)),
+            lambda: self._dashboard.home.call(f"Rebuilding {name}", lambda engine: engine.call(request)),
         )
 
     def pause(self) -> None:
@@ -91,15 +91,13 @@ class Verbs:
             f"Pause {name}?",
             "Its instances stop and its URL answers 503 until it is resumed. Configuration and versions stay.",
             "Pause",
-            lambda: self._dashboard.home.call(f"Pausing {name}", lambda engine: engine.pause_service(request)),
+            lambda: self._dashboard.home.call(f"Pausing {name}", lambda engine: engine.call(request)),
         )
 
     def resume(self) -> None:
         view = self._view
         request = ResumeServiceRequest(service_arn=view.service.service_arn)
-        self._dashboard.home.call(
-            f"Resuming {clean(view.service.service_name)}", lambda engine: engine.resume_service(request)
-        )
+        self._dashboard.home.call(f"Resuming {clean(view.service.service_name)}", lambda engine: engine.call(request))
 
     def delete(self) -> None:
         from tui.screens.confirm import TypedConfirmScreen
@@ -110,7 +108,7 @@ class Verbs:
 
         def answered(sure: bool | None) -> None:
             if sure:
-                self._dashboard.home.call(f"Deleting {name}", lambda engine: engine.delete_service(request))
+                self._dashboard.home.call(f"Deleting {name}", lambda engine: engine.call(request))
 
         body = "Its instances, versions, logs and URL go for good. Type its name to confirm."
         self._dashboard.app.push_screen(TypedConfirmScreen(f"Delete {name}?", body, name), answered)

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from engine.api.attach_protocol import (
+    ACTION_METHODS,
     CALLS,
     CLIENT_FRAMES,
     OPEN_MAX,
@@ -39,15 +40,20 @@ from engine.api.attach_protocol import (
     unpack,
 )
 from engine.api.message import Request, Response, text
-from engine.model.api import EngineApi
+from engine.model.api import HostedEngine
+from engine.model.audit import Caller
 from engine.model.base import Wire
 from engine.model.constraints import explain
 from engine.model.errors import EngineError, ErrorCode
 
 log = logging.getLogger(__name__)
 
+ATTACHED = Caller(user="screen", user_agent=f"homerun/{VERSION}")
+"""Whoever may open the socket is the home's owner."""
+_ACTIONS = frozenset(method.name for method in ACTION_METHODS.values())
 
-def accept(request: Request, engine: EngineApi) -> Response:
+
+def accept(request: Request, engine: HostedEngine) -> Response:
     """Answer `GET /attach`: 101 and a session, or why not."""
     if (request.header(b"upgrade") or b"").strip().lower() != UPGRADE.encode():
         return text(426, f"{PATH} is for screens that attach; it speaks {UPGRADE} only.")
@@ -65,7 +71,7 @@ def accept(request: Request, engine: EngineApi) -> Response:
 class _Session:
     """One attached client."""
 
-    def __init__(self, engine: EngineApi, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, engine: HostedEngine, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._engine = engine
         self._reader = reader
         self._writer = writer
@@ -149,6 +155,9 @@ class _Session:
         except (ValueError, RecursionError) as error:
             problem = _explain(frame, method) or f"{method.name} cannot be called like this: {error}"
             raise EngineError(ErrorCode.INVALID_REQUEST, problem) from error
+        if method.name in _ACTIONS:
+            (argument,) = arguments
+            return Result(id=frame.id, value=pack(await self._engine.call(argument, caller=ATTACHED)))
         call = getattr(self._engine, method.name)
         if isinstance(frame, Watch):
             await self._relay(frame.id, call(*arguments))

@@ -12,8 +12,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from engine import __version__
-from engine.model import actions
-from engine.model.base import Value
+from engine.model.actions.table import ACTIONS
+from engine.model.audit import AuditChange, AuditQuery
+from engine.model.base import Request, Value
 from engine.model.log import LogBatch, LogPage, LogQuery, LogSelector
 from engine.model.metric import MetricAnswer, MetricQuery
 from engine.model.watch import (
@@ -24,7 +25,7 @@ from engine.model.watch import (
     ServicesChange,
 )
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Grows when frames or methods change their meaning."""
 VERSION = __version__
 PATH = "/attach"
@@ -51,53 +52,17 @@ class Method(Value, Generic[R], frozen=True, kw_only=True):
     """Once begun it is finished, even when the client goes away."""
 
 
-CREATE_SERVICE = Method(
-    name="create_service",
-    arguments=tuple[actions.CreateServiceRequest],
-    result=actions.CreateServiceResponse,
-    mutates=True,
-)
-DESCRIBE_SERVICE = Method(
-    name="describe_service",
-    arguments=tuple[actions.DescribeServiceRequest],
-    result=actions.DescribeServiceResponse,
-)
-LIST_SERVICES = Method(
-    name="list_services", arguments=tuple[actions.ListServicesRequest], result=actions.ListServicesResponse
-)
-UPDATE_SERVICE = Method(
-    name="update_service",
-    arguments=tuple[actions.UpdateServiceRequest],
-    result=actions.UpdateServiceResponse,
-    mutates=True,
-)
-START_DEPLOYMENT = Method(
-    name="start_deployment",
-    arguments=tuple[actions.StartDeploymentRequest],
-    result=actions.StartDeploymentResponse,
-    mutates=True,
-)
-PAUSE_SERVICE = Method(
-    name="pause_service",
-    arguments=tuple[actions.PauseServiceRequest],
-    result=actions.PauseServiceResponse,
-    mutates=True,
-)
-RESUME_SERVICE = Method(
-    name="resume_service",
-    arguments=tuple[actions.ResumeServiceRequest],
-    result=actions.ResumeServiceResponse,
-    mutates=True,
-)
-DELETE_SERVICE = Method(
-    name="delete_service",
-    arguments=tuple[actions.DeleteServiceRequest],
-    result=actions.DeleteServiceResponse,
-    mutates=True,
-)
-LIST_OPERATIONS = Method(
-    name="list_operations", arguments=tuple[actions.ListOperationsRequest], result=actions.ListOperationsResponse
-)
+ACTION_METHODS: Mapping[type[Request[Any]], Method[Any]] = {
+    shape: Method(
+        name=f"{action.api}.{action.name}",
+        arguments=tuple[shape],  # type: ignore[valid-type]
+        result=action.response,
+        mutates=action.mutates,
+    )
+    for shape, action in ACTIONS.items()
+}
+"""Actions are called by their names; the rest by the names of EngineApi's methods."""
+
 INFO = Method(name="info", result=EngineInfo)
 INSPECT_SOURCE = Method(name="inspect_source", arguments=tuple[InspectSourceRequest], result=InspectSourceResponse)
 QUERY_LOGS = Method(name="query_logs", arguments=tuple[LogQuery], result=LogPage)
@@ -106,28 +71,16 @@ QUERY_METRICS = Method(name="query_metrics", arguments=tuple[MetricQuery], resul
 WATCH_SERVICES = Method(name="watch_services", result=ServicesChange)
 WATCH_OPERATIONS = Method(name="watch_operations", arguments=tuple[str], result=OperationsChange)
 WATCH_LOGS = Method(name="watch_logs", arguments=tuple[LogSelector, int], result=LogBatch)
+WATCH_AUDIT = Method(name="watch_audit", arguments=tuple[AuditQuery], result=AuditChange)
 
 CALLS: Mapping[str, Method[Any]] = {
-    method.name: method
-    for method in (
-        CREATE_SERVICE,
-        DESCRIBE_SERVICE,
-        LIST_SERVICES,
-        UPDATE_SERVICE,
-        START_DEPLOYMENT,
-        PAUSE_SERVICE,
-        RESUME_SERVICE,
-        DELETE_SERVICE,
-        LIST_OPERATIONS,
-        INFO,
-        INSPECT_SOURCE,
-        QUERY_LOGS,
-        QUERY_METRICS,
-    )
+    method.name: method for method in (*ACTION_METHODS.values(), INFO, INSPECT_SOURCE, QUERY_LOGS, QUERY_METRICS)
 }
 """Everything that can be called."""
 
-WATCHES: Mapping[str, Method[Any]] = {method.name: method for method in (WATCH_SERVICES, WATCH_OPERATIONS, WATCH_LOGS)}
+WATCHES: Mapping[str, Method[Any]] = {
+    method.name: method for method in (WATCH_SERVICES, WATCH_OPERATIONS, WATCH_LOGS, WATCH_AUDIT)
+}
 """Everything that can be watched."""
 
 

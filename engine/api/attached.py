@@ -27,26 +27,9 @@ from engine.api.attach_protocol import (
     ServerFrame,
     Watch,
 )
-from engine.model.actions import (
-    CreateServiceRequest,
-    CreateServiceResponse,
-    DeleteServiceRequest,
-    DeleteServiceResponse,
-    DescribeServiceRequest,
-    DescribeServiceResponse,
-    ListOperationsRequest,
-    ListOperationsResponse,
-    ListServicesRequest,
-    ListServicesResponse,
-    PauseServiceRequest,
-    PauseServiceResponse,
-    ResumeServiceRequest,
-    ResumeServiceResponse,
-    StartDeploymentRequest,
-    StartDeploymentResponse,
-    UpdateServiceRequest,
-    UpdateServiceResponse,
-)
+from engine.model.audit import AuditChange, AuditQuery
+from engine.model.base import R as Answer
+from engine.model.base import Request
 from engine.model.errors import EngineError, ErrorCode, HomerunError
 from engine.model.log import LogBatch, LogPage, LogQuery, LogSelector
 from engine.model.metric import MetricAnswer, MetricQuery
@@ -122,32 +105,9 @@ class AttachedEngine:
 
     # EngineApi.
 
-    async def create_service(self, request: CreateServiceRequest) -> CreateServiceResponse:
-        return await self._call(protocol.CREATE_SERVICE, request)
-
-    async def describe_service(self, request: DescribeServiceRequest) -> DescribeServiceResponse:
-        return await self._call(protocol.DESCRIBE_SERVICE, request)
-
-    async def list_services(self, request: ListServicesRequest) -> ListServicesResponse:
-        return await self._call(protocol.LIST_SERVICES, request)
-
-    async def update_service(self, request: UpdateServiceRequest) -> UpdateServiceResponse:
-        return await self._call(protocol.UPDATE_SERVICE, request)
-
-    async def start_deployment(self, request: StartDeploymentRequest) -> StartDeploymentResponse:
-        return await self._call(protocol.START_DEPLOYMENT, request)
-
-    async def pause_service(self, request: PauseServiceRequest) -> PauseServiceResponse:
-        return await self._call(protocol.PAUSE_SERVICE, request)
-
-    async def resume_service(self, request: ResumeServiceRequest) -> ResumeServiceResponse:
-        return await self._call(protocol.RESUME_SERVICE, request)
-
-    async def delete_service(self, request: DeleteServiceRequest) -> DeleteServiceResponse:
-        return await self._call(protocol.DELETE_SERVICE, request)
-
-    async def list_operations(self, request: ListOperationsRequest) -> ListOperationsResponse:
-        return await self._call(protocol.LIST_OPERATIONS, request)
+    async def call(self, request: Request[Answer]) -> Answer:
+        answer: Answer = await self._call(protocol.ACTION_METHODS[type(request)], request)
+        return answer
 
     async def info(self) -> EngineInfo:
         return await self._call(protocol.INFO)
@@ -171,6 +131,9 @@ class AttachedEngine:
         self, selector: LogSelector, tail: int = 500
     ) -> AbstractAsyncContextManager[AsyncIterator[LogBatch]]:
         return self._watch(protocol.WATCH_LOGS, selector, tail)
+
+    def watch_audit(self, query: AuditQuery) -> AbstractAsyncContextManager[AsyncIterator[AuditChange]]:
+        return self._watch(protocol.WATCH_AUDIT, query)
 
     # How.
 

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from engine.api.message import Limits, Request, Response, Session, text
+from engine.api.message import Limits, Refuse, Request, Response, Session
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class Server(Protocol):
     limits: Limits
     upgrades: frozenset[bytes]
     closing: bool
+    refuse: Refuse
 
     async def answer(self, request: Request) -> Response: ...
     def date(self) -> str: ...
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._write_deadline: float | None = None
         self._queue: deque[Request | Response] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._peer = ""
         self._lost = False
         self._eof = False
         self._reading = True
@@ -84,6 +86,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
         self._server.enter(self)
         self._deadline = time.monotonic() + self._limits.header_timeout_s
         if self._server.closing:
@@ -106,7 +110,7 @@ class Connection(asyncio.Protocol):
         if self._phase is _Phase.HEAD:
             self._head_size += len(data)
             if self._head_size > self._limits.head:
-                self._refuse(text(431, "The headers are too large."))
+                self._refuse(self._server.refuse(431, "The headers are too large."))
         self._pump()
 
     def eof_received(self) -> bool:
@@ -137,28 +141,28 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.lower(), value.strip(b" \t")))
         self._count_head(len(name) + len(value) + 4)
         if len(self._headers) > self._limits.headers:
-            self._refuse_here(text(431, "There are too many headers."))
+            self._refuse_here(self._server.refuse(431, "There are too many headers."))
 
     def on_headers_complete(self) -> None:
         version = self._parser.get_http_version()
         if version not in {"1.0", "1.1"}:
-            self._refuse_here(text(505, "Only HTTP/1.1 is spoken here."))
+            self._refuse_here(self._server.refuse(505, "Only HTTP/1.1 is spoken here."))
         if self._parser.get_method() == b"CONNECT":
-            self._refuse_here(text(405, "This is no proxy."))
+            self._refuse_here(self._server.refuse(405, "This is no proxy."))
         if not self._url.startswith(b"/"):
-            self._refuse_here(text(400, "The request target must be a path."))
+            self._refuse_here(self._server.refuse(400, "The request target must be a path."))
         hosts = self._values(b"host")
         if len(hosts) > 1 or (not hosts and version == "1.1"):
-            self._refuse_here(text(400, "There must be one Host header."))
+            self._refuse_here(self._server.refuse(400, "There must be one Host header."))
         encodings = self._values(b"transfer-encoding")
         if encodings and (version == "1.0" or [encoding.lower() for encoding in encodings] != [b"chunked"]):
-            self._refuse_here(text(501, "Of transfer encodings only chunked is understood."))
+            self._refuse_here(self._server.refuse(501, "Of transfer encodings only chunked is understood."))
         lengths = self._values(b"content-length")
         if lengths and int(lengths[0]) > self._limits.body:
             self._refuse_here(self._too_large())
         expects = self._values(b"expect")
         if expects and [expect.lower() for expect in expects] != [b"100-continue"]:
-            self._refuse_here(text(417, "Of expectations only 100-continue is understood."))
+            self._refuse_here(self._server.refuse(417, "Of expectations only 100-continue is understood."))
         connection = b",".join(self._values(b"connection")).lower()
         tokens = {token.strip() for token in connection.split(b",")}
         self._close_after = version == "1.0" or b"close" in tokens
@@ -185,6 +189,7 @@ class Connection(asyncio.Protocol):
             target=self._url.decode("latin-1"),
             headers=tuple(self._headers),
             body=b"".join(self._body),
+            peer=self._peer,
         )
         self._body = []
         self._queue.append(request)
@@ -227,16 +232,16 @@ class Connection(asyncio.Protocol):
             return rest
         except httptools.HttpParserError as error:
             if self._phase is not _Phase.LAST:
-                self._refuse(text(400, f"This is not HTTP/1.1 as it should be: {error}."))
+                self._refuse(self._server.refuse(400, f"This is not HTTP/1.1 as it should be: {error}."))
         return memoryview(b"")
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
         if self._head_size > self._limits.head:
-            self._refuse_here(text(431, "The headers are too large."))
+            self._refuse_here(self._server.refuse(431, "The headers are too large."))
 
     def _too_large(self) -> Response:
-        return text(413, f"The body is larger than {self._limits.body} bytes.")
+        return self._server.refuse(413, f"The body is larger than {self._limits.body} bytes.")
 
     def _refuse(self, response: Response) -> None:
         self._queue.append(response)
@@ -384,7 +389,7 @@ class Connection(asyncio.Protocol):
         if self._phase is _Phase.LAST:
             self._transport.abort()
         elif self._phase in {_Phase.HEAD, _Phase.BODY}:
-            self._refuse(text(408, "The request took too long to arrive."))
+            self._refuse(self._server.refuse(408, "The request took too long to arrive."))
             self._pump()
         else:
             self._transport.close()

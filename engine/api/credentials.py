@@ -1,10 +1,8 @@
 """The key pair that signs calls to this home's API: minted once, kept in a file that only its owner can read."""
 
 import contextlib
-import os
 import secrets
 import string
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -12,6 +10,7 @@ import msgspec
 from engine.model.base import Value
 from engine.model.errors import HomerunError
 from engine.model.home import Home
+from engine.store.private_file import create_once, replace_whole
 
 _ID_ALPHABET = string.ascii_uppercase + string.digits
 _SECRET_ALPHABET = string.ascii_letters + string.digits + "+/"
@@ -47,12 +46,23 @@ def load_or_create(home: Home) -> Credentials:
     try:
         with contextlib.suppress(FileNotFoundError):
             return _load(path)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
-        _create(path, mint())
+        create_once(path, msgspec.json.encode(mint()))
         return _load(path)
     except OSError as error:
         raise CredentialsError(f"The credentials in {path} cannot be kept: {error.strerror}.") from error
+
+
+def rotate(home: Home) -> Credentials:
+    """New credentials in the place of the old ones, which sign nothing any more once the engine knows.
+
+    Raises CredentialsError.
+    """
+    credentials = mint()
+    try:
+        replace_whole(home.credentials, msgspec.json.encode(credentials))
+    except OSError as error:
+        raise CredentialsError(f"The credentials in {home.credentials} cannot be kept: {error.strerror}.") from error
+    return credentials
 
 
 def credential_process_json(credentials: Credentials) -> str:
@@ -76,17 +86,3 @@ def _load(path: Path) -> Credentials:
         raise CredentialsError(
             f"{path} does not hold credentials; delete it and new ones are made at the next start."
         ) from error
-
-
-def _create(path: Path, credentials: Credentials) -> None:
-    """Write the whole file under another name, then give it its own unless it exists: never half, never twice."""
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".credentials-")  # 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(credentials))
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        Path(draft).unlink()

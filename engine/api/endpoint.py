@@ -7,13 +7,17 @@ import uuid
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from engine import __version__
 from engine.api import attach, attach_protocol, signature
-from engine.api.aws_json import SERVICE, AwsJson, Refusal
+from engine.api.aws import Aws, find_call
+from engine.api.aws_error import Refusal
 from engine.api.credentials import Credentials
 from engine.api.message import Request, Response, text
-from engine.model.api import EngineApi
+from engine.model.actions.table import Api
+from engine.model.api import HostedEngine
+from engine.model.audit import Caller
 from engine.model.base import Value
 from engine.model.clock import Clock
 
@@ -21,7 +25,10 @@ log = logging.getLogger(__name__)
 
 UPGRADES = frozenset({attach_protocol.UPGRADE.encode()})
 """What a connection to the Unix socket may be switched to."""
-SIGNING_NAMES = frozenset({SERVICE})
+SIGNING_NAMES = frozenset(Api) - {Api.HOMERUN}
+OWNER = "homerun"
+"""The one user that an account here has: whoever holds the home's keys."""
+_AGENT_MAX = 512
 _HOST = re.compile(r"(?P<name>\[(?P<ipv6>[0-9a-fA-F:.]+)\]|[^\s:@/\[\]]+)(:[0-9]+)?")
 
 
@@ -33,11 +40,14 @@ class StopRequest(Value, frozen=True, kw_only=True):
 
 
 class TcpEndpoint:
-    """The App Runner API for programs on this machine; `host` is the address it is bound to."""
+    """The AWS APIs for programs on this machine; `host` is the address it is bound to.
 
-    def __init__(self, engine: EngineApi, credentials: Credentials, *, host: str, url: str, clock: Clock) -> None:
-        self._api = AwsJson(engine)
-        self._credentials = credentials
+    `credentials` may be replaced at any time: what was signed with the old ones is refused from then on.
+    """
+
+    def __init__(self, engine: HostedEngine, credentials: Credentials, *, host: str, url: str, clock: Clock) -> None:
+        self._aws = Aws(engine)
+        self.credentials = credentials
         self._host = host
         self._usage = _usage(url)
         self._clock = clock
@@ -47,14 +57,23 @@ class TcpEndpoint:
         refusal = self._stranger(request)
         if refusal is not None:
             return refusal.response(request_id)
-        if request.method != "POST" or request.path != "/":
+        is_call = request.method == "POST" or (request.method == "GET" and "Action=" in request.query)
+        if request.path != "/" or not is_call:
             return _plain(request, request_id, self._usage)
+        call = find_call(request)
+        caller = _caller(request, request_id)
         try:
-            signature.verify(request, self._credentials, self._clock.now(), SIGNING_NAMES)
+            signed = signature.verify(
+                request,
+                self.credentials,
+                self._clock.now(),
+                {call.action.api} if call.action else SIGNING_NAMES,
+            )
         except signature.SignatureError as error:
             log.warning("Refused a call, request id %s: %s", request_id, error.code)
-            return Refusal(status=400, code=error.code, message=error.message).response(request_id)
-        return await self._api.answer(request, request_id)
+            return self._aws.turn_away(call, Refusal(status=400, code=error.code, message=error.message), caller)
+        caller = replace(caller, user=OWNER, access_key_id=signed.access_key_id)
+        return await self._aws.answer(request, call, caller)
 
     def _stranger(self, request: Request) -> Refusal | None:
         """Web pages get nothing: neither by a name of theirs that points here, nor by a request across origins."""
@@ -68,20 +87,25 @@ class TcpEndpoint:
 
 
 class SocketEndpoint:
-    """The same API for whoever may open the socket, and the doors that only they have: attach and stop."""
+    """The same APIs for whoever may open the socket, and the doors that only they have: attach, stop, new keys."""
 
-    def __init__(self, engine: EngineApi, *, stop: Callable[[bool], None]) -> None:
-        self._api = AwsJson(engine)
+    def __init__(self, engine: HostedEngine, *, stop: Callable[[bool], None], rotate: Callable[[], None]) -> None:
+        self._aws = Aws(engine)
         self._engine = engine
         self._stop = stop
+        self._rotate = rotate
 
     async def handle(self, request: Request) -> Response:
         request_id = str(uuid.uuid4())
         match request.method, request.path:
             case "POST", "/":
-                return await self._api.answer(request, request_id)
+                caller = replace(_caller(request, request_id), user="socket")
+                return await self._aws.answer(request, find_call(request), caller)
             case "GET", attach_protocol.PATH:
                 return attach.accept(request, self._engine)
+            case "POST", "/credentials/reload":
+                self._rotate()
+                return text(202, "The keys in the home's file are the ones that count now.")
             case "POST", "/stop":
                 try:
                     wish = msgspec.json.decode(request.body or b"{}", type=StopRequest)
@@ -90,6 +114,19 @@ class SocketEndpoint:
                 self._stop(wish.instances)
                 return text(202, "Stopping.")
         return _plain(request, request_id, _usage("http://localhost"))
+
+
+def aws_refusal(status: int, sentence: str, *, close: bool = False) -> Response:
+    """What the HTTP server itself refuses (a body too large, garbled framing), in the shape that clients read."""
+    codes = {413: "RequestEntityTooLargeException", 431: "RequestHeaderFieldsTooLargeException"}
+    refusal = Refusal(status=status, code=codes.get(status, "BadRequestException"), message=sentence)
+    return replace(refusal.response(str(uuid.uuid4())), close=close)
+
+
+def _caller(request: Request, request_id: str) -> Caller:
+    """Who says they call; nothing is proved yet."""
+    agent = (request.header(b"user-agent") or b"").decode("latin-1")[:_AGENT_MAX]
+    return Caller(user="", source_ip=request.peer, user_agent=agent, request_id=request_id)
 
 
 def host_allowed(header: str, bound: str) -> bool:

@@ -9,16 +9,15 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from engine.api.claim import Claim, EngineRecord, HomeInUse, HomeUnusable, read_record
 from engine.api.credentials import load_or_create
-from engine.api.endpoint import UPGRADES, SocketEndpoint, TcpEndpoint
+from engine.api.endpoint import UPGRADES, SocketEndpoint, TcpEndpoint, aws_refusal
 from engine.api.http import HttpServer
 from engine.api.settings import load_settings, parse_address
-from engine.model.api import EngineApi
+from engine.model.api import HostedEngine
 from engine.model.clock import Clock, SystemClock
 from engine.model.errors import HomerunError
 from engine.model.home import Home
@@ -43,18 +42,6 @@ _GRACE_S = 5.0
 
 class AddressInUse(HomerunError):  # noqa: N818 - named for what it says
     """The API's address cannot be had."""
-
-
-class HostedEngine(EngineApi, Protocol):
-    """An engine that lives in this process."""
-
-    def announce(self, *, api_url: str, socket: str) -> None:
-        """Where it is reached from outside, for `info()`."""
-        ...
-
-    async def close(self, *, stop_instances: bool = False) -> None:
-        """End everything of the engine; instances go on running unless told otherwise."""
-        ...
 
 
 EngineFactory = Callable[[Home, Settings], Awaitable[HostedEngine]]
@@ -112,8 +99,15 @@ class Host:
             wishes: asyncio.Queue[bool] = asyncio.Queue()
             unix = stack.enter_context(_listen_unix(home.engine_socket))
             stack.callback(home.engine_socket.unlink, missing_ok=True)
-            api = HttpServer(TcpEndpoint(engine, credentials, host=bound, url=url, clock=clock).handle)
-            door = HttpServer(SocketEndpoint(engine, stop=wishes.put_nowait).handle, upgrades=UPGRADES)
+            endpoint = TcpEndpoint(engine, credentials, host=bound, url=url, clock=clock)
+
+            def reload_credentials() -> None:
+                endpoint.credentials = load_or_create(home)
+
+            api = HttpServer(endpoint.handle, refuse=aws_refusal)
+            door = HttpServer(
+                SocketEndpoint(engine, stop=wishes.put_nowait, rotate=reload_credentials).handle, upgrades=UPGRADES
+            )
             stack.push_async_callback(_close_both, api, door)
             await api.listen(tcp)
             await door.listen(unix)

@@ -7,7 +7,7 @@ import time
 from email.utils import formatdate
 
 from engine.api.connection import Connection
-from engine.api.message import Handler, Limits, Request, Response, text
+from engine.api.message import Handler, Limits, Refuse, Request, Response, text
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +16,14 @@ class HttpServer:
     """Serves one listening socket. `upgrades` names the protocols (lower case) that the handler may switch to."""
 
     def __init__(
-        self, handle: Handler, *, limits: Limits | None = None, upgrades: frozenset[bytes] = frozenset()
+        self,
+        handle: Handler,
+        *,
+        limits: Limits | None = None,
+        upgrades: frozenset[bytes] = frozenset(),
+        refuse: Refuse = text,
     ) -> None:
+        self.refuse = refuse
         self.limits = limits or Limits()
         self.upgrades = upgrades
         self.closing = False
@@ -62,7 +68,7 @@ class HttpServer:
             return await self._handle(request)
         except Exception:
             log.exception("Unexpected error while answering %s %s", request.method, request.path)
-            return text(500, "Something went wrong here; the engine's log says what.", close=True)
+            return self.refuse(500, "Something went wrong here; the engine's log says what.", close=True)
 
     def date(self) -> str:
         """The Date header, made once a second. Clients correct their clocks by it before they sign."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from engine.model.base import Value
 
@@ -34,6 +35,8 @@ class Request(Value, frozen=True, kw_only=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Names in lower case, in the order they came."""
     body: bytes = b""
+    peer: str = ""
+    """The client's address; "" on a Unix socket."""
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.target}, {len(self.body)} bytes)"  # bodies carry environments
@@ -64,6 +67,12 @@ class Response(Value, frozen=True, kw_only=True):
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Refuse(Protocol):
+    """How a server words what it refuses by itself: status, sentence."""
+
+    def __call__(self, status: int, sentence: str, *, close: bool = False) -> Response: ...
 
 
 def text(status: int, sentence: str, *, close: bool = False) -> Response:

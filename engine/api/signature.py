@@ -21,6 +21,9 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW_S = 5 * 60
 """A signature's time may be this far from ours, either way."""
 
+EXPIRES_MAX_S = 7 * 86400
+"""A presigned request is good for a week at most."""
+
 _AMZ_DATE = "%Y%m%dT%H%M%SZ"
 _MUST_BE_SIGNED = ("host", "x-amz-date", "x-amz-target")
 _TIMESTAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
@@ -57,6 +60,8 @@ class Signed(Value, frozen=True, kw_only=True):
     signature: str
     timestamp: str
     """ISO 8601 basic, 20260102T030405Z."""
+    expires_s: int | None = None
+    """How long a presigned request is good for, from its time on; None for a signature in the header."""
 
     @property
     def scope(self) -> str:
@@ -66,9 +71,12 @@ class Signed(Value, frozen=True, kw_only=True):
 def verify(request: Request, credentials: Credentials, now: float, services: Collection[str]) -> Caller:
     """Who signed this request. `now` in epoch seconds; `services` are the signing names that are served here.
 
-    Any region is accepted. Raises SignatureError.
+    Any region is accepted. A signature is good for SKEW_S either way of its time, or as long as it says if it is in the
+    query; within that time the same request may come again, as clients that poll or retry send it.
+
+    Raises SignatureError.
     """
-    signed = read_header(request)
+    signed = read_query(request) if _in_query(request) else read_header(request)
     check(signed, request, credentials, now=now, services=services)
     return Caller(access_key_id=signed.access_key_id, region=signed.region, service=signed.service)
 
@@ -86,17 +94,41 @@ def read_header(request: Request) -> Signed:
     for name in ("Credential", "SignedHeaders", "Signature"):
         if not parts.get(name):
             raise _incomplete(f"Authorization header requires '{name}' parameter")
-    credential = parts["Credential"].rsplit("/", 4)
-    if len(credential) != 5 or credential[4] != "aws4_request":
-        raise _incomplete("Credential must have the form KEY/YYYYMMDD/REGION/SERVICE/aws4_request")
+    key, date, region, service = _credential(parts["Credential"])
     return Signed(
-        access_key_id=credential[0],
-        date=credential[1],
-        region=credential[2],
-        service=credential[3],
+        access_key_id=key,
+        date=date,
+        region=region,
+        service=service,
         headers=tuple(parts["SignedHeaders"].split(";")),
         signature=parts["Signature"],
         timestamp=_timestamp(request),
+    )
+
+
+def read_query(request: Request) -> Signed:
+    """The signature in the query of a presigned request. Raises SignatureError when it is incomplete."""
+    if request.header(b"authorization") is not None:
+        raise _incomplete("A request is signed in its header or in its query, not in both")
+    given = {unquote(name): unquote(value) for name, _, value in (p.partition("=") for p in request.query.split("&"))}
+    for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"):
+        if not given.get(f"X-Amz-{name}"):
+            raise _incomplete(f"AWS query-string parameters must include 'X-Amz-{name}'")
+    if given["X-Amz-Algorithm"] != ALGORITHM:
+        raise _incomplete(f"X-Amz-Algorithm must be {ALGORITHM}")
+    expires = given["X-Amz-Expires"]
+    if not (expires.isascii() and expires.isdigit() and len(expires) <= 6 and 1 <= int(expires) <= EXPIRES_MAX_S):
+        raise _incomplete(f"X-Amz-Expires must be a number of seconds from 1 to {EXPIRES_MAX_S}")
+    key, date, region, service = _credential(given["X-Amz-Credential"])
+    return Signed(
+        access_key_id=key,
+        date=date,
+        region=region,
+        service=service,
+        headers=tuple(given["X-Amz-SignedHeaders"].split(";")),
+        signature=given["X-Amz-Signature"],
+        timestamp=given["X-Amz-Date"],
+        expires_s=int(expires),
     )
 
 
@@ -143,13 +175,14 @@ def canonical_request(request: Request, signed_headers: tuple[str, ...]) -> byte
 
 
 def canonical_query(query: str) -> str:
-    """Names and values encoded anew and sorted."""
+    """Names and values encoded anew and sorted, the signature left out."""
     if not query:
         return ""
     pairs = []
     for part in query.split("&"):
         name, _, value = part.partition("=")
-        pairs.append((_encode(name), _encode(value)))
+        if name != "X-Amz-Signature":
+            pairs.append((_encode(name), _encode(value)))
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
@@ -163,6 +196,18 @@ def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     for part in (date, region, service, "aws4_request"):
         key = hmac.new(key, part.encode("latin-1"), hashlib.sha256).digest()
     return key
+
+
+def _in_query(request: Request) -> bool:
+    return "X-Amz-Signature=" in request.query or "X-Amz-Credential=" in request.query
+
+
+def _credential(text: str) -> tuple[str, str, str, str]:
+    parts = text.rsplit("/", 4)
+    if len(parts) != 5 or parts[4] != "aws4_request":
+        raise _incomplete("Credential must have the form KEY/YYYYMMDD/REGION/SERVICE/aws4_request")
+    key, date, region, service, _ = parts
+    return key, date, region, service
 
 
 def _timestamp(request: Request) -> str:
@@ -188,6 +233,11 @@ def _check_time(signed: Signed, now: float) -> None:
             "InvalidSignatureException",
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.",
         )
+    if signed.expires_s is not None and at - SKEW_S <= now <= at + signed.expires_s:
+        return
+    if signed.expires_s is not None and now > at:
+        message = f"Signature expired: {signed.timestamp} was good for {signed.expires_s} s; it is {_stamp(now)} now."
+        raise SignatureError("InvalidSignatureException", message)
     if abs(at - now) <= SKEW_S:
         return
     ours, earliest, latest = _stamp(now), _stamp(now - SKEW_S), _stamp(now + SKEW_S)

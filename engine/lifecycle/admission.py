@@ -48,5 +48,13 @@ def admit_delete(status: S) -> None:
         raise _state("deleted", status)
 
 
+def admit_domain_change(status: S) -> None:
+    """Custom domains of a service that does not run cannot be changed."""
+    if status is not S.RUNNING:
+        raise EngineError(
+            ErrorCode.INVALID_STATE, f"Custom domains cannot be changed in the service's current state: {status}."
+        )
+
+
 def _state(done: str, status: S) -> EngineError:
     return EngineError(ErrorCode.INVALID_STATE, f"Service cannot be {done} in the current state: {status}.")

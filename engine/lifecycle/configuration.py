@@ -2,8 +2,8 @@
 
 from msgspec.structs import replace
 
-from engine.model.actions import CreateServiceRequest, UpdateServiceRequest
-from engine.model.errors import EngineError, ErrorCode
+from engine.model.actions.service import CreateServiceRequest, UpdateServiceRequest
+from engine.model.errors import invalid_request
 from engine.model.service import (
     CodeConfiguration,
     CodeRepository,
@@ -50,7 +50,7 @@ def updated_config(config: ServiceConfig, request: UpdateServiceRequest, auto_sc
     if request.source_configuration is not None:
         source = full_source(request.source_configuration)
         if (source.code_repository is None) != (config.source.code_repository is None):
-            raise _invalid("The source type of a service cannot be changed between code and image.")
+            raise invalid_request("The source type of a service cannot be changed between code and image.")
     return replace(
         config,
         source=source,
@@ -87,7 +87,7 @@ def _build_inputs(source: SourceConfiguration) -> object:
 def full_source(source: SourceConfiguration) -> SourceConfiguration:
     code, image = source.code_repository, source.image_repository
     if (code is None) == (image is None):
-        raise _invalid("Exactly one of CodeRepository and ImageRepository must be given in SourceConfiguration.")
+        raise invalid_request("Exactly one of CodeRepository and ImageRepository must be given in SourceConfiguration.")
     if code is not None:
         return replace(
             source,
@@ -104,10 +104,10 @@ def _full_repository(code: CodeRepository) -> CodeRepository:
     values = configuration.code_configuration_values
     if configuration.configuration_source is ConfigurationSource.API:
         if values is None:
-            raise _invalid("CodeConfigurationValues must be given when ConfigurationSource is API.")
+            raise invalid_request("CodeConfigurationValues must be given when ConfigurationSource is API.")
         port = values.port or "8080"
         if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-            raise _invalid(f"Port must be a number from 1 to 65535, not '{port[:20]}'.")
+            raise invalid_request(f"Port must be a number from 1 to 65535, not '{port[:20]}'.")
         reserved = sorted(
             key
             for names in (values.runtime_environment_variables, values.runtime_environment_secrets)
@@ -115,7 +115,9 @@ def _full_repository(code: CodeRepository) -> CodeRepository:
             if key.startswith("AWSAPPRUNNER")
         )
         if reserved:
-            raise _invalid(f"Environment names that begin with AWSAPPRUNNER are reserved: {', '.join(reserved)}.")
+            raise invalid_request(
+                f"Environment names that begin with AWSAPPRUNNER are reserved: {', '.join(reserved)}."
+            )
         configuration = replace(configuration, code_configuration_values=replace(values, port=port))
     return replace(code, code_configuration=configuration, source_directory=code.source_directory or "/")
 
@@ -127,7 +129,7 @@ def full_instance(instance: InstanceConfiguration | None) -> InstanceConfigurati
     memory = _megabytes(instance.memory) if instance.memory else ("2048" if cpu == "1024" else VALID_SIZES[cpu][0])
     if memory not in VALID_SIZES[cpu]:
         allowed = ", ".join(VALID_SIZES[cpu])
-        raise _invalid(f"Memory {memory} MB does not go with CPU {cpu}; allowed: {allowed}.")
+        raise invalid_request(f"Memory {memory} MB does not go with CPU {cpu}; allowed: {allowed}.")
     return replace(instance, cpu=cpu, memory=memory)
 
 
@@ -155,7 +157,7 @@ def full_network(network: NetworkConfiguration | None) -> NetworkConfiguration:
     network = network or NetworkConfiguration()
     egress = network.egress_configuration or EgressConfiguration()
     if egress.egress_type is EgressType.VPC and not egress.vpc_connector_arn:
-        raise _invalid("VpcConnectorArn must be given when EgressType is VPC.")
+        raise invalid_request("VpcConnectorArn must be given when EgressType is VPC.")
     ingress = network.ingress_configuration or IngressConfiguration()
     public = True if ingress.is_publicly_accessible is None else ingress.is_publicly_accessible
     return NetworkConfiguration(
@@ -163,7 +165,3 @@ def full_network(network: NetworkConfiguration | None) -> NetworkConfiguration:
         ingress_configuration=IngressConfiguration(is_publicly_accessible=public),
         ip_address_type=network.ip_address_type or IpAddressType.IPV4,
     )
-
-
-def _invalid(message: str) -> EngineError:
-    return EngineError(ErrorCode.INVALID_REQUEST, message)

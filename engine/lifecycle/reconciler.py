@@ -41,6 +41,7 @@ from engine.model.errors import DeployError, Failure, HomerunError
 from engine.model.instance import Address, Exit, Instance, InstanceState
 from engine.model.operation import OperationStatus, OperationStep, OperationType
 from engine.model.record import ServiceRecord
+from engine.model.resource import AutoScalingRecord
 from engine.model.service import ServiceStatus
 from engine.model.version import Version
 from engine.store.state import Transaction
@@ -153,7 +154,7 @@ class Reconciler:
             target=record.target_version_id,
             target_state=target.state if target else None,
             serving=record.serving_version_id,
-            want=self._rooms.scaling.min_size,
+            want=self._min_size(target),
             operation=OperationFacts(type=operation.type, status=operation.status, failed=operation.failure is not None)
             if operation
             else None,
@@ -165,6 +166,12 @@ class Reconciler:
             drain_timeout_s=self._rooms.settings.drain_timeout_s,
             cleaned=self._cleaned,
         )
+
+    def _min_size(self, target: Version | None) -> int:
+        """Instances that are there whatever happens; the autoscaler, once there is one, adds to them."""
+        arn = target.config.auto_scaling_arn if target else ""
+        scaling = self._rooms.store.resource(AutoScalingRecord, arn.rpartition("/")[2])
+        return scaling.min_size if scaling else 1
 
     def _set_waiting(self, planned: Plan) -> None:
         if planned.waiting != self.waiting:

@@ -7,7 +7,6 @@ from engine.lifecycle.deployer import Deployer
 from engine.lifecycle.journal import Journal
 from engine.lifecycle.routing import Routing
 from engine.model.clock import Clock
-from engine.model.scaling import AutoScalingConfiguration
 from engine.model.settings import Settings
 from engine.store.state import StateStore
 from engine.telemetry.telemetry import Telemetry
@@ -23,4 +22,3 @@ class Rooms:
     journal: Journal
     clock: Clock
     settings: Settings
-    scaling: AutoScalingConfiguration

@@ -8,26 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from engine.model.actions import (
-    CreateServiceRequest,
-    CreateServiceResponse,
-    DeleteServiceRequest,
-    DeleteServiceResponse,
-    DescribeServiceRequest,
-    DescribeServiceResponse,
-    ListOperationsRequest,
-    ListOperationsResponse,
-    ListServicesRequest,
-    ListServicesResponse,
-    PauseServiceRequest,
-    PauseServiceResponse,
-    ResumeServiceRequest,
-    ResumeServiceResponse,
-    StartDeploymentRequest,
-    StartDeploymentResponse,
-    UpdateServiceRequest,
-    UpdateServiceResponse,
-)
+from engine.model.audit import SCREEN, AuditChange, AuditQuery, Caller, RefusedCall
+from engine.model.base import R, Request
 from engine.model.log import LogBatch, LogPage, LogQuery, LogSelector
 from engine.model.metric import MetricAnswer, MetricQuery
 from engine.model.watch import (
@@ -40,16 +22,8 @@ from engine.model.watch import (
 
 
 class EngineApi(Protocol):
-    # App Runner's actions.
-    async def create_service(self, request: CreateServiceRequest) -> CreateServiceResponse: ...
-    async def describe_service(self, request: DescribeServiceRequest) -> DescribeServiceResponse: ...
-    async def list_services(self, request: ListServicesRequest) -> ListServicesResponse: ...
-    async def update_service(self, request: UpdateServiceRequest) -> UpdateServiceResponse: ...
-    async def start_deployment(self, request: StartDeploymentRequest) -> StartDeploymentResponse: ...
-    async def pause_service(self, request: PauseServiceRequest) -> PauseServiceResponse: ...
-    async def resume_service(self, request: ResumeServiceRequest) -> ResumeServiceResponse: ...
-    async def delete_service(self, request: DeleteServiceRequest) -> DeleteServiceResponse: ...
-    async def list_operations(self, request: ListOperationsRequest) -> ListOperationsResponse: ...
+    # The door: every action there is (engine.model.actions.table).
+    async def call(self, request: Request[R]) -> R: ...
 
     # What App Runner has no action for.
     async def info(self) -> EngineInfo: ...
@@ -67,4 +41,26 @@ class EngineApi(Protocol):
         self, selector: LogSelector, tail: int = 500
     ) -> AbstractAsyncContextManager[AsyncIterator[LogBatch]]:
         """The newest `tail` lines in the first batch (which may be empty), then lines as they come."""
+        ...
+
+    def watch_audit(self, query: AuditQuery) -> AbstractAsyncContextManager[AsyncIterator[AuditChange]]:
+        """The newest records that fit the query, then those that come (of it only `changes_only` counts for them)."""
+        ...
+
+
+class HostedEngine(EngineApi, Protocol):
+    """An engine that lives in this process: whoever hosts it says who calls, and when it ends."""
+
+    async def call(self, request: Request[R], *, caller: Caller = SCREEN) -> R: ...
+
+    def turned_away(self, call: RefusedCall) -> None:
+        """Record a call that did not get as far as the door."""
+        ...
+
+    def announce(self, *, api_url: str, socket: str) -> None:
+        """Where it is reached from outside, for `info()`."""
+        ...
+
+    async def close(self, *, stop_instances: bool = False) -> None:
+        """End everything of the engine; instances go on running unless told otherwise."""
         ...

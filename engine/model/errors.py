@@ -20,12 +20,21 @@ class HomerunError(Exception):
 
 
 class EngineError(HomerunError):
-    """A call that the door refused. Nothing was changed."""
+    """A call that the door refused. Nothing was changed. `wire` is its type where an API has one of its own."""
 
-    def __init__(self, code: ErrorCode, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, wire: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.wire = wire
+
+
+def invalid_request(message: str) -> EngineError:
+    return EngineError(ErrorCode.INVALID_REQUEST, message)
+
+
+def quota_exceeded(message: str) -> EngineError:
+    return EngineError(ErrorCode.QUOTA_EXCEEDED, message)
 
 
 class FailureKind(StrEnum):

@@ -56,6 +56,15 @@ class Home(Value, frozen=True, kw_only=True):
         return self.path / "keys" / "credentials.json"
 
     @property
+    def secrets_key(self) -> Path:
+        """What secrets in the database are sealed with."""
+        return self.path / "keys" / "secrets.key"
+
+    @property
+    def audit_db(self) -> Path:
+        return self.path / "audit.db"
+
+    @property
     def settings(self) -> Path:
         return self.path / "settings.yaml"
 

@@ -8,7 +8,9 @@ import uuid
 ACCOUNT_ID = "000000000000"
 DEFAULT_REGION = "us-east-1"
 PARTITION = "aws"
-DEFAULT_AUTO_SCALING_NAME = "DefaultConfiguration"
+DEFAULT_CONFIGURATION_NAME = "DefaultConfiguration"
+"""Of auto scaling and of observability configurations."""
+FIRST_CONFIGURATION_ID = f"{1:032d}"
 
 _DOMAIN_ALPHABET = string.ascii_lowercase + string.digits
 _SERVICE_ARN = re.compile(r"arn:aws(?:-\w+)*:apprunner:[a-z0-9-]*:\d{12}:service/([A-Za-z0-9_-]{4,40})/([0-9a-f]{32})")
@@ -29,13 +31,13 @@ def hex_of(operation_id: str) -> str:
     return operation_id.replace("-", "")
 
 
-def new_subdomain() -> str:
-    """Ten characters of [a-z0-9], not derived from the service's name."""
-    return "".join(secrets.choice(_DOMAIN_ALPHABET) for _ in range(10))
+def new_label(length: int = 10) -> str:
+    """Random characters of [a-z0-9]: a default domain begins with ten that say nothing of the service's name."""
+    return "".join(secrets.choice(_DOMAIN_ALPHABET) for _ in range(length))
 
 
 def service_arn(region: str, name: str, service_id: str) -> str:
-    return f"arn:{PARTITION}:apprunner:{region}:{ACCOUNT_ID}:service/{name}/{service_id}"
+    return resource_arn(region, "service", name, service_id)
 
 
 def service_id_of(arn: str) -> str | None:
@@ -44,10 +46,6 @@ def service_id_of(arn: str) -> str | None:
     return match.group(2) if match else None
 
 
-def auto_scaling_arn(region: str, name: str, revision: int, config_id: str) -> str:
-    return f"arn:{PARTITION}:apprunner:{region}:{ACCOUNT_ID}:autoscalingconfiguration/{name}/{revision}/{config_id}"
-
-
-def default_auto_scaling_arn(region: str) -> str:
-    """The built-in DefaultConfiguration, revision 1."""
-    return auto_scaling_arn(region, DEFAULT_AUTO_SCALING_NAME, 1, f"{1:032d}")
+def resource_arn(region: str, *path: str | int) -> str:
+    """The ARN of anything: `resource_arn(region, "connection", name, id)`."""
+    return f"arn:{PARTITION}:apprunner:{region}:{ACCOUNT_ID}:{'/'.join(map(str, path))}"

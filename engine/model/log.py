@@ -14,6 +14,15 @@ class LogKind(StrEnum):
     """One stream an instance, named by its id."""
 
 
+class LogGroup(StrEnum):
+    """CloudWatch Logs' two groups of a service: `/aws/apprunner/<name>/<id>/<group>`."""
+
+    SERVICE = "service"
+    """Streams `events` and `deployment/<32 hex>`."""
+    APPLICATION = "application"
+    """Streams `instance/<32 hex>`."""
+
+
 class LogLine(Value, frozen=True, kw_only=True):
     """One line as it was printed. `text` has no line end, is valid Unicode and otherwise untrusted."""
 

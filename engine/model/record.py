@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from engine.model.base import Value
+from engine.model.log import LogGroup
 from engine.model.service import ServiceStatus
 from engine.model.version import ServiceConfig
 
@@ -32,6 +33,8 @@ class ServiceRecord(Value, frozen=True, kw_only=True):
     serving_version_id: str | None = None
     """The newest version that got healthy and traffic; what a rollback and a resume return to."""
     tags: dict[str, str] = {}
+    retention: dict[LogGroup, int] = {}
+    """Days that the lines of a log group are kept, where somebody has said so."""
     created_at: float
     updated_at: float
     deleted_at: float | None = None

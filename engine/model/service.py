@@ -26,6 +26,9 @@ RoleArn = Annotated[
         max_length=1024,
     ),
 ]
+ResourceName = Annotated[str, Limit(pattern=r"\A[A-Za-z0-9][A-Za-z0-9\-_]{3,31}\Z", min_length=4, max_length=32)]
+"""Of connections, auto scaling and observability configurations."""
+Text = Annotated[str, Limit(max_length=51200)]
 OneLine = Annotated[str, Limit(pattern=r"\A[^\x0a\x0d]+\Z")]
 EnvKey = Annotated[str, Limit(min_length=1, max_length=51200)]
 EnvValue = Annotated[str, Limit(min_length=0, max_length=51200)]
@@ -197,8 +200,11 @@ class EncryptionConfiguration(Wire, frozen=True, kw_only=True):
     ]
 
 
+TagKey = Annotated[str, Limit(pattern=r"\A(?!aws:).+\Z", min_length=1, max_length=128)]
+
+
 class Tag(Wire, frozen=True, kw_only=True):
-    key: Annotated[str, Limit(pattern=r"\A(?!aws:).+\Z", min_length=1, max_length=128)] | None = None
+    key: TagKey | None = None
     value: Annotated[str, Limit(max_length=256)] | None = None
 
 

@@ -35,3 +35,6 @@ class Settings(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_retention_days: float = 14.0
     keep_versions: int = 10
     """Built versions kept per service for a rollback."""
+    upper_case_statuses: bool = False
+    """Statuses of auto scaling configurations and custom domains as the API's model spells them, instead of as App
+    Runner sends them and Terraform and Copilot compare them."""

@@ -9,8 +9,10 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
 
 import aiosqlite
 import msgspec
@@ -20,12 +22,25 @@ from engine.model.errors import HomerunError
 from engine.model.instance import Instance, InstanceState
 from engine.model.operation import NEXT_STATUSES, Operation
 from engine.model.record import ServiceRecord
+from engine.model.resource import (
+    AutoScalingRecord,
+    ConnectionRecord,
+    CustomDomainRecord,
+    ObservabilityRecord,
+    Resource,
+    SecretRecord,
+    VpcConnectorRecord,
+    VpcIngressRecord,
+)
 from engine.model.version import Version
 from engine.store.sqlite import explain, open_database
 from engine.store.state_schema import MIGRATIONS
 
 T = TypeVar("T")
-Row = ServiceRecord | Version | Operation | Instance
+R = TypeVar("R", bound=Resource)
+Owned = Version | Operation | Instance | CustomDomainRecord
+"""What goes with its service."""
+Row = ServiceRecord | Owned | Resource
 
 
 class IllegalTransitionError(HomerunError):
@@ -61,6 +76,13 @@ class Transaction:
     def instance(self, instance_id: str) -> Instance:
         staged = self.puts.get((Instance, instance_id))
         return staged if isinstance(staged, Instance) else self._store.instances[instance_id]
+
+    def resources(self, kind: type[R]) -> list[R]:
+        """All of a kind, oldest first."""
+        gone = set(self.removed)
+        staged = {row.id: row for row in self.puts.values() if isinstance(row, kind)}
+        found = {row.id: row for row in self._store.resources(kind)} | staged
+        return [row for row in found.values() if (kind, row.id) not in gone]
 
     def open_operation(self, service_id: str) -> Operation | None:
         for row in self.puts.values():
@@ -103,6 +125,7 @@ class StateStore:
         """Those not stopped; stopped ones stay in the file only."""
         self.operations: dict[str, Operation] = {}
         """Open ones and the newest of each service; `list_operations` reads the rest."""
+        self._resources: dict[type[Any], dict[str, Any]] = {kind: {} for kind in _RESOURCES}
         self._by_service: dict[str, dict[type[Row], dict[str, Row]]] = {}
 
     @classmethod
@@ -122,6 +145,7 @@ class StateStore:
                        OR id IN (SELECT id FROM (SELECT id, service_id, MAX(started_at) FROM operations
                                  GROUP BY service_id))""",
                 ),
+                *((kind, f"SELECT * FROM {_TABLES[kind]} ORDER BY created_at, rowid") for kind in _RESOURCES),  # noqa: S608 - our own table names
             )
             for kind, query in queries:
                 for row in await store._rows(kind, query):
@@ -164,6 +188,14 @@ class StateStore:
         return next(
             (record for record in self.services.values() if record.name == name and record.status != "DELETED"), None
         )
+
+    def resources(self, kind: type[R]) -> list[R]:
+        """All of a kind, oldest first."""
+        return list(self._resources[kind].values())
+
+    def resource(self, kind: type[R], resource_id: str) -> R | None:
+        found: R | None = self._resources[kind].get(resource_id)
+        return found
 
     async def list_operations(self, service_id: str, *, limit: int, offset: int = 0) -> list[Operation]:
         """Newest-started first; of every service for ""."""
@@ -228,7 +260,7 @@ class StateStore:
         gone: set[str] = set()
         for row in transaction.puts.values():
             self._remember(row)
-            services.add(row.id if isinstance(row, ServiceRecord) else row.service_id)
+            services |= _services_of(row)
             if isinstance(row, Operation):
                 operations.add(row.id)
         for kind, row_id in transaction.removed:
@@ -242,7 +274,7 @@ class StateStore:
                         self._memory(type(child)).pop(child.id, None)
                 self.services.pop(row_id, None)
             else:
-                services.add(row_or_none.service_id)
+                services |= _services_of(row_or_none)
                 self._forget(row_or_none)
         return Changed(
             services=frozenset(services - gone), operations=frozenset(operations), removed_services=frozenset(gone)
@@ -268,11 +300,12 @@ class StateStore:
     # Memory.
 
     def _memory(self, kind: type[Row]) -> dict[str, Any]:
-        memory: Mapping[type[Row], dict[str, Any]] = {
+        memory: Mapping[type[Any], dict[str, Any]] = {
             ServiceRecord: self.services,
             Version: self.versions,
             Instance: self.instances,
             Operation: self.operations,
+            **self._resources,
         }
         return memory[kind]
 
@@ -289,18 +322,26 @@ class StateStore:
                 if not older.status.is_open and older.started_at <= row.started_at:
                     self._forget(older)
         self._memory(type(row))[row.id] = row
-        if not isinstance(row, ServiceRecord):
+        if isinstance(row, Owned):
             self._by_service.setdefault(row.service_id, {}).setdefault(type(row), {})[row.id] = row
 
-    def _forget(self, row: Version | Operation | Instance) -> None:
+    def _forget(self, row: Owned | Resource) -> None:
         self._memory(type(row)).pop(row.id, None)
-        self._by_service.get(row.service_id, {}).get(type(row), {}).pop(row.id, None)
+        if isinstance(row, Owned):
+            self._by_service.get(row.service_id, {}).get(type(row), {}).pop(row.id, None)
 
     async def _rows(self, kind: type[T], query: str, parameters: tuple[object, ...] = ()) -> list[T]:
         async with self._connection.execute(query, parameters) as cursor:
             names = [column[0] for column in cursor.description]
             rows = await cursor.fetchall()
         return [_row(kind, dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _services_of(row: Row) -> set[str]:
+    """The service that a row is or belongs to; none for what belongs to the account."""
+    if isinstance(row, ServiceRecord):
+        return {row.id}
+    return {row.service_id} if isinstance(row, Owned) else set()
 
 
 def _keep(reserve: Path) -> None:
@@ -324,13 +365,23 @@ def _release(reserve: Path) -> bool:
 
 
 _RESERVE_BYTES = 1_000_000
-_TABLES: dict[type[Row], str] = {
+_RESOURCES: dict[type[Any], str] = {
+    AutoScalingRecord: "auto_scaling_configurations",
+    ObservabilityRecord: "observability_configurations",
+    ConnectionRecord: "connections",
+    SecretRecord: "secrets",
+    CustomDomainRecord: "custom_domains",
+    VpcConnectorRecord: "vpc_connectors",
+    VpcIngressRecord: "vpc_ingress_connections",
+}
+_TABLES: dict[type[Any], str] = {
     ServiceRecord: "services",
     Version: "versions",
     Operation: "operations",
     Instance: "instances",
+    **_RESOURCES,
 }
-_JSON_COLUMNS = frozenset({"config", "tags", "revision", "plan", "artifact", "failure", "handle", "address", "exit"})
+_SCALARS = (str, int, float, bool)
 
 
 def _cell(value: object) -> object:
@@ -343,7 +394,21 @@ def _cell(value: object) -> object:
 
 
 def _row(kind: type[T], cells: dict[str, Any]) -> T:
-    for column in _JSON_COLUMNS & cells.keys():
-        if cells[column] is not None:
-            cells[column] = msgspec.json.decode(cells[column])
+    for column, scalar in _columns(kind).items():  # type: ignore[arg-type]  # a type is hashable
+        value = cells[column]
+        if value is not None and scalar is None:
+            cells[column] = msgspec.json.decode(value)
+        elif scalar is bool:
+            cells[column] = bool(value)  # SQLite has integers only
     return msgspec.convert(cells, kind)
+
+
+@cache
+def _columns(kind: type[Any]) -> dict[str, type | None]:
+    """Each field with its type where that is one that SQLite has, None where it is kept as JSON."""
+    columns: dict[str, type | None] = {}
+    for name, annotation in get_type_hints(kind).items():
+        (plain, *more) = [each for each in get_args(annotation) or (annotation,) if each is not NoneType]
+        is_scalar = not more and isinstance(plain, type) and issubclass(plain, _SCALARS)
+        columns[name] = plain if is_scalar and get_origin(annotation) in (None, UnionType) else None
+    return columns

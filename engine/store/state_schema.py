@@ -79,4 +79,81 @@ MIGRATIONS = (
         CREATE INDEX instances_service ON instances (service_id);
         """,
     ),
+    Migration(
+        number=2,
+        name="what an account has besides services; retention of logs",
+        sql="""
+        ALTER TABLE services ADD COLUMN retention TEXT NOT NULL DEFAULT '{}';  -- JSON, days by log group
+
+        CREATE TABLE auto_scaling_configurations (
+            id TEXT PRIMARY KEY,
+            arn TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            max_concurrency INTEGER NOT NULL,
+            min_size INTEGER NOT NULL,
+            max_size INTEGER NOT NULL,
+            is_default INTEGER NOT NULL,
+            tags TEXT NOT NULL,               -- JSON object
+            created_at REAL NOT NULL,
+            deleted_at REAL
+        );
+        CREATE TABLE observability_configurations (
+            id TEXT PRIMARY KEY,
+            arn TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            vendor TEXT,
+            tags TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            deleted_at REAL
+        );
+        CREATE TABLE connections (
+            id TEXT PRIMARY KEY,
+            arn TEXT NOT NULL,
+            name TEXT NOT NULL UNIQUE,
+            provider_type TEXT NOT NULL,
+            status TEXT NOT NULL,
+            tags TEXT NOT NULL,
+            created_at REAL NOT NULL
+        );
+        CREATE TABLE secrets (
+            id TEXT PRIMARY KEY,              -- of whose secret it is
+            sealed TEXT NOT NULL,
+            created_at REAL NOT NULL
+        );
+        CREATE TABLE custom_domains (
+            id TEXT PRIMARY KEY,
+            service_id TEXT NOT NULL REFERENCES services (id) ON DELETE CASCADE,
+            domain_name TEXT NOT NULL UNIQUE,
+            www INTEGER NOT NULL,
+            validation TEXT NOT NULL,         -- JSON list of CNAME records
+            created_at REAL NOT NULL
+        );
+        CREATE TABLE vpc_connectors (
+            id TEXT PRIMARY KEY,
+            arn TEXT NOT NULL,
+            name TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            subnets TEXT NOT NULL,            -- JSON list
+            security_groups TEXT NOT NULL,    -- JSON list
+            tags TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            deleted_at REAL
+        );
+        CREATE TABLE vpc_ingress_connections (
+            id TEXT PRIMARY KEY,
+            arn TEXT NOT NULL,
+            name TEXT NOT NULL,
+            target_arn TEXT NOT NULL,
+            vpc_id TEXT NOT NULL,
+            vpc_endpoint_id TEXT NOT NULL,
+            domain_name TEXT NOT NULL,
+            tags TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            updated_at REAL NOT NULL,
+            deleted_at REAL
+        );
+        """,
+    ),
 )

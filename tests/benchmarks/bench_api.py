@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from engine.api.credentials import Credentials, load_or_create
 from engine.api.message import Request
 from engine.api.signature import ALGORITHM, Signed, signature_of
-from engine.model.actions import DescribeServiceRequest, DescribeServiceResponse
+from engine.model.actions.service import DescribeServiceRequest, DescribeServiceResponse
+from engine.model.audit import Caller
 from engine.model.home import Home
 from engine.model.ids import new_id, service_arn
 from engine.model.service import (
@@ -46,10 +47,7 @@ class Described:
     def __init__(self) -> None:
         self.services = {service.service_arn: service for service in map(_service, range(SERVICES))}
 
-    def __getattr__(self, name: str):
-        return None  # the actions that nobody calls here
-
-    async def describe_service(self, request: DescribeServiceRequest) -> DescribeServiceResponse:
+    async def call(self, request: DescribeServiceRequest, *, caller: Caller) -> DescribeServiceResponse:
         return DescribeServiceResponse(service=self.services[request.service_arn])
 
     async def info(self) -> EngineInfo:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from engine.engine import Engine
-from engine.model.actions import CreateServiceRequest, DescribeServiceRequest, StartDeploymentRequest
+from engine.model.actions.service import CreateServiceRequest, DescribeServiceRequest, StartDeploymentRequest
 from engine.model.home import Home
 from engine.model.service import (
     CodeConfiguration,
@@ -95,7 +95,7 @@ def start_up_s(python: Path, folder: Path) -> float:
 async def ended(engine: Engine, arn: str) -> float:
     """Wait for the operation's end; its duration in seconds by the engine's own record."""
     while True:
-        service = (await engine.describe_service(DescribeServiceRequest(service_arn=arn))).service
+        service = (await engine.call(DescribeServiceRequest(service_arn=arn))).service
         if service.status is not ServiceStatus.OPERATION_IN_PROGRESS:
             break
         await asyncio.sleep(0.01)
@@ -131,9 +131,7 @@ async def one_run(folder: Path, cache: Path) -> dict[str, float]:
                 code_configuration=CodeConfiguration(configuration_source=ConfigurationSource.REPOSITORY),
             )
         )
-        created = await engine.create_service(
-            CreateServiceRequest(service_name="python-hello", source_configuration=source)
-        )
+        created = await engine.call(CreateServiceRequest(service_name="python-hello", source_configuration=source))
         arn = created.service.service_arn
         total = await ended(engine, arn)
         built = build_s()
@@ -141,7 +139,7 @@ async def one_run(folder: Path, cache: Path) -> dict[str, float]:
         starting = statistics.median(start_up_s(venv, repository) for _ in range(3))
 
         commit(repository, 2)
-        await engine.start_deployment(StartDeploymentRequest(service_arn=arn))
+        await engine.call(StartDeploymentRequest(service_arn=arn))
         second = await ended(engine, arn)
         return {
             "create, in all": total,

@@ -31,9 +31,10 @@ async def fill(home: Path) -> None:
     """A home with that many paused services in its store, each with the operation that made it so."""
     from engine.lifecycle.configuration import full_health_check, full_instance, full_network, full_source
     from engine.model.home import Home
-    from engine.model.ids import default_auto_scaling_arn, new_id, new_operation_id, new_subdomain, service_arn
+    from engine.model.ids import new_id, new_label, new_operation_id, service_arn
     from engine.model.operation import Operation, OperationStatus, OperationStep, OperationType
     from engine.model.record import DesiredMode, ServiceRecord
+    from engine.model.resource import first_auto_scaling
     from engine.model.service import (
         CodeRepository,
         ServiceStatus,
@@ -63,14 +64,14 @@ async def fill(home: Path) -> None:
                 instance=full_instance(None),
                 health_check=full_health_check(None),
                 network=full_network(None),
-                auto_scaling_arn=default_auto_scaling_arn("us-east-1"),
+                auto_scaling_arn=first_auto_scaling("us-east-1").arn,
             )
             tx.put(
                 ServiceRecord(
                     id=service_id,
                     name=name,
                     arn=arn,
-                    subdomain=new_subdomain(),
+                    subdomain=new_label(),
                     status=ServiceStatus.PAUSED,
                     config=config,
                     mode=DesiredMode.PAUSED,

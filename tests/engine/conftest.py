@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.engine import Engine
-from engine.model.actions import (
+from engine.model.actions.service import (
     CreateServiceRequest,
     DescribeServiceRequest,
     ListOperationsRequest,
@@ -128,10 +128,10 @@ class Driver:
         )
         changes.setdefault("health_check_configuration", HealthCheckConfiguration(interval=1, timeout=1))
         request = replace(CreateServiceRequest(service_name=name, source_configuration=source), **changes)
-        return (await self.engine.create_service(request)).service
+        return (await self.engine.call(request)).service
 
     async def describe(self, service: Service) -> Service:
-        answer = await self.engine.describe_service(DescribeServiceRequest(service_arn=service.service_arn))
+        answer = await self.engine.call(DescribeServiceRequest(service_arn=service.service_arn))
         return answer.service
 
     async def settled(self, service: Service, timeout_s: float = 60.0) -> Service:
@@ -149,7 +149,7 @@ class Driver:
         raise AssertionError("no snapshot")
 
     async def operations(self, service: Service) -> list[str]:
-        answer = await self.engine.list_operations(ListOperationsRequest(service_arn=service.service_arn))
+        answer = await self.engine.call(ListOperationsRequest(service_arn=service.service_arn))
         return [f"{operation.type} {operation.status}" for operation in answer.operation_summary_list]
 
     async def failure(self, service: Service) -> Failure:

@@ -7,7 +7,7 @@ import subprocess
 import psutil
 import pytest
 
-from engine.model.actions import (
+from engine.model.actions.service import (
     DeleteServiceRequest,
     DescribeServiceRequest,
     ListServicesRequest,
@@ -65,34 +65,34 @@ async def test_from_a_repository_to_a_service_and_back_to_nothing(driver, reposi
 
     # A change, committed and deployed.
     repository.service("two")
-    await driver.engine.start_deployment(StartDeploymentRequest(service_arn=service.service_arn))
+    await driver.engine.call(StartDeploymentRequest(service_arn=service.service_arn))
     service = await driver.settled(service)
     assert (await driver.operations(service))[0] == "START_DEPLOYMENT SUCCEEDED"
     assert await driver.get(service) == (200, "two")
 
     # Pause, twice; resume, twice.
-    paused = await driver.engine.pause_service(PauseServiceRequest(service_arn=service.service_arn))
+    paused = await driver.engine.call(PauseServiceRequest(service_arn=service.service_arn))
     assert paused.operation_id
     service = await driver.settled(service)
     assert service.status is ServiceStatus.PAUSED
     status, text = await driver.get(service)
     assert (status, "paused" in text) == (503, True)
-    again = await driver.engine.pause_service(PauseServiceRequest(service_arn=service.service_arn))
+    again = await driver.engine.call(PauseServiceRequest(service_arn=service.service_arn))
     assert (again.operation_id, again.service.status) == (None, ServiceStatus.PAUSED)
-    await driver.engine.resume_service(ResumeServiceRequest(service_arn=service.service_arn))
+    await driver.engine.call(ResumeServiceRequest(service_arn=service.service_arn))
     service = await driver.settled(service)
     assert await driver.get(service) == (200, "two")
-    again = await driver.engine.resume_service(ResumeServiceRequest(service_arn=service.service_arn))
+    again = await driver.engine.call(ResumeServiceRequest(service_arn=service.service_arn))
     assert (again.operation_id, again.service.status) == (None, ServiceStatus.RUNNING)
 
     # Delete: nothing is left.
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     assert before
-    await driver.engine.delete_service(DeleteServiceRequest(service_arn=service.service_arn))
+    await driver.engine.call(DeleteServiceRequest(service_arn=service.service_arn))
     service = await driver.settled(service)
     assert service.status is ServiceStatus.DELETED
     assert service.deleted_at
-    assert (await driver.engine.list_services(ListServicesRequest())).service_summary_list == ()
+    assert (await driver.engine.call(ListServicesRequest())).service_summary_list == ()
     assert (await driver.get(service))[0] == 404
     assert not (driver.home.artifacts / service.service_id).exists()
     assert list(driver.home.instances.iterdir()) == []
@@ -106,7 +106,7 @@ async def test_a_failed_deployment_leaves_the_old_version_and_its_configuration(
     service = await driver.settled(await driver.create(repository.path))
     repository.commit("Break it", server__py="import sys; print('no database', flush=True); sys.exit(7)")
 
-    await driver.engine.start_deployment(StartDeploymentRequest(service_arn=service.service_arn))
+    await driver.engine.call(StartDeploymentRequest(service_arn=service.service_arn))
     service = await driver.settled(service)
 
     assert service.status is ServiceStatus.RUNNING
@@ -129,7 +129,7 @@ async def test_no_request_is_lost_while_a_version_replaces_another(driver, repos
 
     asking = [asyncio.create_task(ask()) for _ in range(4)]
     repository.service("two")
-    await driver.engine.start_deployment(StartDeploymentRequest(service_arn=service.service_arn))
+    await driver.engine.call(StartDeploymentRequest(service_arn=service.service_arn))
     await driver.settled(service)
     await asyncio.sleep(0.3)
     deployed.set()
@@ -146,7 +146,7 @@ async def test_an_update_of_the_configuration_alone_builds_nothing(driver, repos
     repository.service("two")
 
     check = HealthCheckConfiguration(protocol=HealthCheckProtocol.HTTP, path="/health", interval=1)
-    answer = await driver.engine.update_service(
+    answer = await driver.engine.call(
         UpdateServiceRequest(service_arn=service.service_arn, health_check_configuration=check)
     )
     assert answer.service.health_check_configuration.path == "/health"
@@ -240,7 +240,7 @@ class TestTheDoor:
         assert str(caught.value) == "Service with the provided name already exists: test-service."
         missing = service.service_arn[:-4] + "beef"
         with pytest.raises(EngineError) as caught:
-            await driver.engine.describe_service(DescribeServiceRequest(service_arn=missing))
+            await driver.engine.call(DescribeServiceRequest(service_arn=missing))
         assert caught.value.code is ErrorCode.RESOURCE_NOT_FOUND
         await driver.settled(service)
 
@@ -250,15 +250,15 @@ class TestTheDoor:
         arn = service.service_arn
 
         with pytest.raises(EngineError) as caught:
-            await driver.engine.start_deployment(StartDeploymentRequest(service_arn=arn))
+            await driver.engine.call(StartDeploymentRequest(service_arn=arn))
         assert caught.value.code is ErrorCode.INVALID_REQUEST
         assert "it isn't in RUNNING state" in str(caught.value)
         with pytest.raises(EngineError) as caught:
-            await driver.engine.update_service(UpdateServiceRequest(service_arn=arn))
+            await driver.engine.call(UpdateServiceRequest(service_arn=arn))
         assert caught.value.code is ErrorCode.INVALID_STATE
         assert str(caught.value) == "Service cannot be updated in the current state: OPERATION_IN_PROGRESS."
         with pytest.raises(EngineError) as caught:
-            await driver.engine.delete_service(DeleteServiceRequest(service_arn=arn))
+            await driver.engine.call(DeleteServiceRequest(service_arn=arn))
         assert caught.value.code is ErrorCode.INVALID_STATE
         await driver.settled(service)
 
@@ -268,7 +268,7 @@ class TestTheDoor:
 
         seen, token = [], None
         while True:
-            page = await driver.engine.list_services(ListServicesRequest(max_results=3, next_token=token))
+            page = await driver.engine.call(ListServicesRequest(max_results=3, next_token=token))
             seen += [summary.service_id for summary in page.service_summary_list]
             token = page.next_token
             if token is None:
@@ -276,7 +276,7 @@ class TestTheDoor:
 
         assert seen == [service.service_id for service in created]
         with pytest.raises(EngineError):
-            await driver.engine.list_services(ListServicesRequest(next_token="nonsense!"))
+            await driver.engine.call(ListServicesRequest(next_token="nonsense!"))
         for service in created:
             await driver.settled(service)
 

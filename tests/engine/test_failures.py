@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.engine import Engine
-from engine.model.actions import DeleteServiceRequest, UpdateServiceRequest
+from engine.model.actions.service import DeleteServiceRequest, UpdateServiceRequest
 from engine.model.errors import FailureKind, HomerunError
 from engine.model.home import Home
 from engine.model.log import LogKind
@@ -166,14 +166,12 @@ async def test_a_failed_create_is_mended_by_an_update_and_can_be_deleted(driver,
             source_code_version=SourceCodeVersion(type=SourceCodeVersionType.BRANCH, value="main"),
         )
     )
-    await driver.engine.update_service(
-        UpdateServiceRequest(service_arn=service.service_arn, source_configuration=source)
-    )
+    await driver.engine.call(UpdateServiceRequest(service_arn=service.service_arn, source_configuration=source))
     service = await driver.settled(service)
     assert service.status is ServiceStatus.RUNNING
     assert await driver.get(service) == (200, "mended")
 
-    await driver.engine.delete_service(DeleteServiceRequest(service_arn=service.service_arn))
+    await driver.engine.call(DeleteServiceRequest(service_arn=service.service_arn))
     assert (await driver.settled(service)).status is ServiceStatus.DELETED
 
 

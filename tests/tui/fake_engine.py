@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from engine.model.actions import (
+from engine.model.actions.service import (
     CreateServiceRequest,
     CreateServiceResponse,
     DeleteServiceRequest,
@@ -21,11 +21,12 @@ from engine.model.actions import (
     UpdateServiceResponse,
 )
 from engine.model.errors import EngineError, ErrorCode, Failure, FailureKind
-from engine.model.ids import default_auto_scaling_arn, service_arn, service_id_of
+from engine.model.ids import service_arn, service_id_of
 from engine.model.instance import Address, Instance, InstanceState, ProcessHandle
 from engine.model.log import LogBatch, LogKind, LogLine, LogPage, LogQuery, LogSelector
 from engine.model.metric import MetricAnswer, MetricName, MetricQuery, Pulse, Series
 from engine.model.operation import Operation, OperationStatus, OperationStep, OperationType
+from engine.model.resource import first_auto_scaling
 from engine.model.service import (
     AutoScalingConfigurationSummary,
     CodeConfiguration,
@@ -112,7 +113,7 @@ def service(
         instance_configuration=InstanceConfiguration(cpu="1024", memory="2048"),
         health_check_configuration=HealthCheckConfiguration(),
         auto_scaling_configuration_summary=AutoScalingConfigurationSummary(
-            auto_scaling_configuration_arn=default_auto_scaling_arn(REGION)
+            auto_scaling_configuration_arn=first_auto_scaling(REGION).arn
         ),
         network_configuration=NetworkConfiguration(),
     )
@@ -201,6 +202,11 @@ INSPECTION = InspectSourceResponse(
 
 def view(of: Service, **more: object) -> ServiceView:
     return ServiceView(service=of, **more)  # type: ignore[arg-type]
+
+
+def method_of(request: object) -> str:
+    """CreateServiceRequest -> create_service."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(request).__name__.removesuffix("Request")).lower()
 
 
 class FakeEngine:
@@ -292,6 +298,9 @@ class FakeEngine:
         self.push_view(view(busy, operation=started, instances=before.instances if before else ()))
         return started
 
+    async def call(self, request: object) -> object:
+        return await getattr(self, method_of(request))(request)
+
     async def create_service(self, request: CreateServiceRequest) -> CreateServiceResponse:
         self._record("create_service", request)
         repository = request.source_configuration.code_repository
@@ -330,17 +339,6 @@ class FakeEngine:
         of = self._record("delete_service", request)
         started = self._start(of, OperationType.DELETE_SERVICE, OperationStep.DRAIN)
         return DeleteServiceResponse(service=of, operation_id=started.id)
-
-    async def describe_service(self, request: object) -> object:
-        raise NotImplementedError("the screen watches")
-
-    async def list_services(self, request: object) -> object:
-        raise NotImplementedError("the screen watches")
-
-    async def list_operations(self, request: object) -> object:
-        raise NotImplementedError("the screen watches")
-
-    # Questions.
 
     async def info(self) -> EngineInfo:
         if self.is_down:

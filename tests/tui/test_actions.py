@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from engine.model.actions import ACTIONS as ENGINE_ACTIONS
+from engine.model.actions.table import ACTIONS as ENGINE_ACTIONS
 from engine.model.operation import OperationStatus
 from engine.model.service import ServiceStatus
 from tui.actions import ACTIONS, Group, Situation, bindings, footer_actions, keys_text, resolve, sharing_keys
@@ -13,8 +13,13 @@ from tui.screens.dashboard import Dashboard
 from tui.verbs import Verbs
 
 
-def test_every_engine_command_has_an_action():
-    commands = {action.method for action in ENGINE_ACTIONS.values() if action.mutates}
+def test_every_command_for_a_service_has_an_action():
+    commands = {
+        action.name
+        for shape, action in ENGINE_ACTIONS.items()
+        if action.mutates and shape.__module__ == "engine.model.actions.service"
+    }
+    assert len(commands) == 6
     assert commands <= {action.command for action in ACTIONS.values()}
 
 

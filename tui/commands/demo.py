@@ -41,7 +41,7 @@ async def create_samples(engine: EngineApi, parent: Path) -> None:
     await asyncio.to_thread(parent.mkdir, parents=True, exist_ok=True)
     for sample in available():
         repository = await asyncio.to_thread(write_repository, sample, parent)
-        await engine.create_service(create_request(sample, repository))
+        await engine.call(create_request(sample, repository))
 
 
 async def send_traffic(engine: EngineApi) -> None:

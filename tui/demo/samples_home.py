@@ -5,7 +5,7 @@ import subprocess
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from engine.model.actions import CreateServiceRequest
+from engine.model.actions.service import CreateServiceRequest
 from engine.model.base import Value
 from engine.model.service import (
     CodeConfiguration,

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Button, ContentSwitcher, Input, Static, TextArea
 from textual.worker import Worker
 
-from engine.model.actions import CreateServiceRequest
+from engine.model.actions.service import CreateServiceRequest
 from engine.model.errors import EngineError, Failure, FailureKind
 from engine.model.service import ApiRuntime, ConfigurationSource, HealthCheckProtocol
 from engine.model.watch import InspectSourceRequest, InspectSourceResponse

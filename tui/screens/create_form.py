@@ -8,7 +8,7 @@ from pathlib import PurePath, PurePosixPath
 
 from msgspec.structs import replace
 
-from engine.model.actions import CreateServiceRequest
+from engine.model.actions.service import CreateServiceRequest
 from engine.model.base import Value
 from engine.model.errors import FailureKind
 from engine.model.service import (

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +13,8 @@ import pytest
 
 from engine.api.attached import AttachedEngine
 from engine.api.host import Host
-from engine.model import actions
+from engine.model.actions import service as actions
+from engine.model.audit import SCREEN, AuditChange, AuditQuery, Caller, RefusedCall
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.home import Home
 from engine.model.ids import new_id, new_operation_id, service_arn
@@ -60,6 +62,8 @@ class FakeEngine:
         self.services: dict[str, Service] = {}
         self.operations: list[Operation] = []
         self.requests: list[object] = []
+        self.callers: list[Caller] = []
+        self.refused: list[RefusedCall] = []
         self.pulled = 0
         """Items that watchers have taken out."""
         self.watching = 0
@@ -129,6 +133,17 @@ class FakeEngine:
         )
         self.operations.insert(0, operation)
         return operation.id
+
+    async def call(self, request: object, *, caller: Caller = SCREEN) -> object:
+        self.callers.append(caller)
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(request).__name__.removesuffix("Request")).lower()
+        scripted = getattr(self, name, None)
+        if scripted is None:
+            raise EngineError(ErrorCode.INVALID_STATE, f"Nobody has scripted {name}.")
+        return await scripted(request)
+
+    def turned_away(self, call: RefusedCall) -> None:
+        self.refused.append(call)
 
     async def create_service(self, request: actions.CreateServiceRequest) -> actions.CreateServiceResponse:
         self.requests.append(request)
@@ -287,6 +302,13 @@ class FakeEngine:
                 raise EngineError(ErrorCode.INVALID_STATE, "The stream broke.")
 
         yield batches()
+
+    @asynccontextmanager
+    async def watch_audit(self, query: AuditQuery) -> AsyncIterator[AsyncIterator[AuditChange]]:
+        async def changes() -> AsyncIterator[AuditChange]:
+            yield AuditChange(snapshot=True)
+
+        yield changes()
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 
 from engine.api import attach_protocol as protocol
 from engine.api.attached import AttachedEngine, AttachMismatch
-from engine.model.actions import ACTIONS, DescribeServiceRequest, PauseServiceRequest
+from engine.model.actions.service import DescribeServiceRequest, PauseServiceRequest
+from engine.model.actions.table import ACTIONS
 from engine.model.api import EngineApi
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.log import LogKind, LogSelector
@@ -22,7 +23,9 @@ SELECTOR = LogSelector(service_id="s", kind=LogKind.APPLICATION)
 def test_the_table_is_the_protocol():
     """Every method of EngineApi is in the table with its own types, and nothing else is."""
     methods = {name: each for name, each in vars(EngineApi).items() if inspect.isfunction(each) and name[0] != "_"}
-    table = {**protocol.CALLS, **protocol.WATCHES}
+    actions = {method.name for method in protocol.ACTION_METHODS.values()}
+    table = {name: method for name, method in {**protocol.CALLS, **protocol.WATCHES}.items() if name not in actions}
+    del methods["call"]  # it takes every action: see the next test
     assert set(table) == set(methods)
     for name, function in methods.items():
         hints = typing.get_type_hints(function)
@@ -32,13 +35,21 @@ def test_the_table_is_the_protocol():
             (result,) = typing.get_args(iterator)
         assert table[name].result is result
         assert typing.get_args(table[name].arguments) == tuple(hints.values())
-    changing = {action.method for action in ACTIONS.values() if action.mutates}
-    assert {name for name, method in table.items() if method.mutates} == changing
+
+
+def test_every_action_can_be_called_by_whoever_attaches():
+    methods = protocol.ACTION_METHODS
+    assert set(methods) == set(ACTIONS)
+    for shape, action in ACTIONS.items():
+        assert methods[shape].result is action.response
+        assert methods[shape].mutates == action.mutates
+        assert protocol.CALLS[methods[shape].name] is methods[shape]
 
 
 async def test_an_attached_engine_is_an_engine_api(attached):
     api: EngineApi = attached
-    for name in {**protocol.CALLS, **protocol.WATCHES}:
+    assert callable(api.call)
+    for name in protocol.WATCHES:
         assert callable(getattr(api, name))
 
 
@@ -83,7 +94,7 @@ async def test_a_change_that_was_begun_is_finished_when_the_client_goes(host, en
     service = engine.add("hello")
     attached = await AttachedEngine.connect(Path(host.record.socket))
     engine.hold.clear()
-    call = asyncio.create_task(attached.pause_service(PauseServiceRequest(service_arn=service.service_arn)))
+    call = asyncio.create_task(attached.call(PauseServiceRequest(service_arn=service.service_arn)))
     await eventually(lambda: engine.requests)
     await attached.aclose()
     with pytest.raises(ConnectionError):
@@ -142,7 +153,7 @@ async def test_a_socket_of_something_else_is_no_engine(tmp_path):
 
 async def test_a_request_outside_its_limits_is_refused_by_name(attached):
     with pytest.raises(EngineError) as caught:
-        await attached.describe_service(DescribeServiceRequest(service_arn="not an arn"))
+        await attached.call(DescribeServiceRequest(service_arn="not an arn"))
     assert caught.value.code is ErrorCode.INVALID_REQUEST
     assert "Value 'not an arn' at 'serviceArn' failed to satisfy constraint" in caught.value.message
 
@@ -150,9 +161,7 @@ async def test_a_request_outside_its_limits_is_refused_by_name(attached):
 async def test_an_unexpected_error_is_logged_and_told_without_its_traceback(attached, engine, caplog):
     engine.crash = RuntimeError("secret detail")
     with pytest.raises(EngineError) as caught:
-        await attached.describe_service(
-            DescribeServiceRequest(service_arn="arn:aws:apprunner:us-east-1:000000000000:service/a")
-        )
+        await attached.call(DescribeServiceRequest(service_arn="arn:aws:apprunner:us-east-1:000000000000:service/a"))
     assert caught.value.code is ErrorCode.INTERNAL
     assert "secret detail" not in caught.value.message
     assert "secret detail" in caplog.text

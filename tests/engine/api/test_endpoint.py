@@ -124,12 +124,6 @@ async def test_boto3_raises_the_modelled_exceptions(connect, engine):
         )
 
 
-async def test_what_the_api_has_and_this_has_not_yet_is_an_unknown_operation(connect):
-    with connect() as client:
-        code, _, status = await refused(client.list_connections)
-    assert (code, status) == ("UnknownOperationException", 400)
-
-
 @pytest.mark.parametrize(
     ("keys", "code"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.api.attached import AttachedEngine
-from engine.model.actions import (
+from engine.model.actions.service import (
     CreateServiceRequest,
     DeleteServiceRequest,
     DescribeServiceRequest,
@@ -46,25 +46,25 @@ async def api(request, engine, host):
 
 async def test_every_action_answers_with_its_own_shape(api: EngineApi, engine):
     """Create, describe, list, update, deploy, pause, resume, list operations and delete a service."""
-    created = await api.create_service(CreateServiceRequest(service_name="hello", source_configuration=code_source()))
+    created = await api.call(CreateServiceRequest(service_name="hello", source_configuration=code_source()))
     arn = created.service.service_arn
-    described = await api.describe_service(DescribeServiceRequest(service_arn=arn))
+    described = await api.call(DescribeServiceRequest(service_arn=arn))
     assert described.service == created.service == engine.services[arn]
-    updated = await api.update_service(
+    updated = await api.call(
         UpdateServiceRequest(service_arn=arn, instance_configuration=InstanceConfiguration(cpu="1 vCPU"))
     )
     assert updated.service == created.service
     assert engine.requests[-1].instance_configuration.cpu == "1 vCPU"
-    deployed = await api.start_deployment(StartDeploymentRequest(service_arn=arn))
-    paused = await api.pause_service(PauseServiceRequest(service_arn=arn))
+    deployed = await api.call(StartDeploymentRequest(service_arn=arn))
+    paused = await api.call(PauseServiceRequest(service_arn=arn))
     assert paused.operation_id is None
-    resumed = await api.resume_service(ResumeServiceRequest(service_arn=arn))
-    listed = await api.list_services(ListServicesRequest())
+    resumed = await api.call(ResumeServiceRequest(service_arn=arn))
+    listed = await api.call(ListServicesRequest())
     assert [each.service_name for each in listed.service_summary_list] == ["hello"]
-    operations = await api.list_operations(ListOperationsRequest(service_arn=arn))
+    operations = await api.call(ListOperationsRequest(service_arn=arn))
     ids = [each.id for each in operations.operation_summary_list]
     assert ids == [resumed.operation_id, deployed.operation_id, updated.operation_id, created.operation_id]
-    deleted = await api.delete_service(DeleteServiceRequest(service_arn=arn))
+    deleted = await api.call(DeleteServiceRequest(service_arn=arn))
     assert deleted.service.service_arn == arn
     assert not engine.services
 
@@ -86,7 +86,7 @@ async def test_values_that_app_runner_has_no_action_for(api: EngineApi, host):
 async def test_a_refused_call_raises_engine_error_with_its_code(api: EngineApi):
     arn = "arn:aws:apprunner:us-east-1:000000000000:service/none/" + "0" * 32
     with pytest.raises(EngineError) as caught:
-        await api.describe_service(DescribeServiceRequest(service_arn=arn))
+        await api.call(DescribeServiceRequest(service_arn=arn))
     assert caught.value.code is ErrorCode.RESOURCE_NOT_FOUND
     assert caught.value.message == f"Service not found: {arn}."
 
@@ -116,7 +116,7 @@ async def test_changes_between_opening_and_reading_are_not_missed(api: EngineApi
 
 async def test_a_watch_that_ends_ends_the_loop(api: EngineApi, engine):
     service = engine.add("hello")
-    await api.start_deployment(StartDeploymentRequest(service_arn=service.service_arn))
+    await api.call(StartDeploymentRequest(service_arn=service.service_arn))
     async with api.watch_operations(service.service_id) as changes:
         got = [change async for change in changes]
     assert [change.changed for change in got] == [tuple(engine.operations)]
@@ -152,7 +152,7 @@ async def test_leaving_a_watch_closes_it_in_the_engine(api: EngineApi, engine, e
 async def test_many_calls_at_once_get_their_own_answers(api: EngineApi, engine):
     services = [engine.add(f"service-{number}") for number in range(100)]
     answers = await asyncio.gather(
-        *(api.describe_service(DescribeServiceRequest(service_arn=each.service_arn)) for each in services)
+        *(api.call(DescribeServiceRequest(service_arn=each.service_arn)) for each in services)
     )
     assert [answer.service for answer in answers] == services
 

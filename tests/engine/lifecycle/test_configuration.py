@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.lifecycle.configuration import VALID_SIZES, full_instance, needs_build, new_config, updated_config
-from engine.model.actions import CreateServiceRequest, UpdateServiceRequest
+from engine.model.actions.service import CreateServiceRequest, UpdateServiceRequest
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.service import (
     ApiRuntime,

@@ -8,7 +8,7 @@ import pytest
 
 from engine import engine as engine_module
 from engine.lifecycle.instances import Instances
-from engine.model.actions import DeleteServiceRequest
+from engine.model.actions.service import DeleteServiceRequest
 from engine.model.errors import DeployError, FailureKind
 from engine.model.instance import Instance, InstanceState
 from engine.model.service import ServiceStatus
@@ -123,13 +123,13 @@ async def test_a_deletion_that_cannot_remove_its_files_ends_with_the_reason_and_
 
     with monkeypatch.context() as patch:
         patch.setattr(driver.engine._compute, "discard", immutable)
-        await driver.engine.delete_service(DeleteServiceRequest(service_arn=service.service_arn))
+        await driver.engine.call(DeleteServiceRequest(service_arn=service.service_arn))
         service = await driver.settled(service)
     assert service.status is ServiceStatus.DELETE_FAILED
     assert (await driver.operations(service))[0] == "DELETE_SERVICE FAILED"
     assert "immutable" in (await driver.failure(service)).message
 
-    await driver.engine.delete_service(DeleteServiceRequest(service_arn=service.service_arn))
+    await driver.engine.call(DeleteServiceRequest(service_arn=service.service_arn))
     assert (await driver.settled(service)).status is ServiceStatus.DELETED
 
 

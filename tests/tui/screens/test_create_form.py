@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.model.actions import CreateServiceRequest
+from engine.model.actions.service import CreateServiceRequest
 from engine.model.errors import Failure, FailureKind
 from engine.model.service import ApiRuntime, ConfigurationSource, HealthCheckProtocol
 from engine.model.version import Revision

@@ -1,0 +1,186 @@
+"""From a call to its record in CloudTrail's shape, with what must not be told left out. Pure."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from engine.model.actions.table import Action
+from engine.model.audit import AuditRecord, Caller, RefusedCall
+from engine.model.base import Value, Wire
+from engine.model.ids import ACCOUNT_ID, PARTITION
+from engine.source.location import redacted
+
+HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+"""App Runner's own word in its records."""
+
+_SECRET = frozenset(
+    {
+        "buildCommand",
+        "startCommand",
+        "runtimeEnvironmentVariables",
+        "runtimeEnvironmentSecrets",
+        "token",
+        "sshPrivateKey",
+    }
+)
+_URLS = frozenset({"repositoryUrl"})
+
+
+class FinishedCall(Value, frozen=True, kw_only=True):
+    """A call that reached the door, and what came of it."""
+
+    id: str
+    at: float
+    action: Action
+    caller: Caller
+    request: Wire
+    answer: Wire | None
+    """None for one that was refused."""
+    error_code: str = ""
+    error_message: str = ""
+
+
+class TurnedAway(Value, frozen=True, kw_only=True):
+    id: str
+    at: float
+    call: RefusedCall
+
+
+def record_of(call: FinishedCall | TurnedAway, region: str) -> AuditRecord:
+    if isinstance(call, TurnedAway):
+        refused = call.call
+        return _record(
+            call.id,
+            call.at,
+            refused.caller,
+            source=refused.source,
+            name=refused.name,
+            read_only=refused.read_only,
+            refused=True,
+            region=region,
+            parameters=None,
+            elements=None,
+            error=(refused.code, refused.message),
+        )
+    elements = _plain(call.answer) if call.action.mutates else None  # as CloudTrail: reads leave no answers
+    return _record(
+        call.id,
+        call.at,
+        call.caller,
+        source=f"{call.action.api.value}.amazonaws.com",
+        name=call.action.name,
+        read_only=not call.action.mutates,
+        refused=False,
+        region=region,
+        parameters=_plain(call.request),
+        elements=elements,
+        error=(call.error_code, call.error_message),
+    )
+
+
+def _record(
+    event_id: str,
+    at: float,
+    caller: Caller,
+    *,
+    source: str,
+    name: str,
+    read_only: bool,
+    refused: bool,
+    region: str,
+    parameters: Any,
+    elements: Any,
+    error: tuple[str, str],
+) -> AuditRecord:
+    user = caller.user or "unknown"
+    event: dict[str, Any] = {
+        "eventVersion": "1.09",
+        "userIdentity": {
+            "type": "IAMUser" if caller.user else "Unknown",
+            "principalId": user,
+            "arn": f"arn:{PARTITION}:iam::{ACCOUNT_ID}:user/{user}",
+            "accountId": ACCOUNT_ID,
+            "accessKeyId": caller.access_key_id,
+            "userName": user,
+        },
+        "eventTime": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": source,
+        "eventName": name,
+        "awsRegion": region,
+        "sourceIPAddress": caller.source_ip,
+        "userAgent": caller.user_agent,
+    }
+    code, message = error
+    if code:
+        event |= {"errorCode": code, "errorMessage": message}
+    event |= {
+        "requestParameters": parameters,
+        "responseElements": elements,
+        "requestID": caller.request_id,
+        "eventID": event_id,
+        "readOnly": read_only,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": ACCOUNT_ID,
+        "eventCategory": "Management",
+    }
+    return AuditRecord(
+        id=event_id,
+        at=at,
+        source=source,
+        name=name,
+        read_only=read_only,
+        refused=refused,
+        user=user,
+        access_key_id=caller.access_key_id,
+        error_code=code,
+        resources=tuple(sorted({*_arns(parameters), *_arns(elements)})),
+        event=_encode(event),
+    )
+
+
+def _plain(value: Wire | None) -> Any:
+    """As it went over the wire, members in lower camel case, secrets hidden."""
+    return None if value is None else _shown(msgspec.to_builtins(value))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict):
+        shown = {}
+        for key, inner in value.items():
+            name = key[0].lower() + key[1:]
+            if name in _SECRET:
+                shown[name] = HIDDEN
+            elif name in _URLS and isinstance(inner, str):
+                shown[name] = redacted(inner)  # people put tokens into URLs
+            else:
+                shown[name] = _shown(inner)
+        return shown
+    if isinstance(value, (list, tuple)):
+        return [_shown(each) for each in value]
+    return value
+
+
+def _arns(value: Any) -> set[str]:
+    """Of the resources that a call names or made: the first level, and the first below."""
+    if not isinstance(value, dict):
+        return set()
+    found: set[str] = set()
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            found |= {each for name, each in inner.items() if name.endswith("Arn") and isinstance(each, str)}
+        elif key.endswith("Arn") and isinstance(inner, str):
+            found.add(inner)
+    return found
+
+
+def _encode(event: dict[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(event).decode()
+    except UnicodeEncodeError:  # a lone surrogate from somebody's header
+        event = {
+            key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+            for key, value in event.items()
+        }
+        return msgspec.json.encode(event).decode()

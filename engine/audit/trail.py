@@ -1,0 +1,161 @@
+"""Trail: takes every call at once, stores it soon after (a change before it is answered), and lets it be found."""
+
+import asyncio
+import logging
+import sqlite3
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from msgspec.structs import replace
+
+from engine.audit.event import FinishedCall, TurnedAway, record_of
+from engine.model.actions.table import Action
+from engine.model.audit import AuditChange, AuditQuery, AuditRecord, Caller, RefusedCall
+from engine.model.base import Wire
+from engine.model.clock import Clock
+from engine.store.audit_db import AuditDb
+
+FLUSH_EVERY_S = 0.2
+KEPT_S = 90 * 86400
+"""As long as CloudTrail's own event history."""
+KEEP_MINOR = 100_000
+"""Newest reads and refusals kept: polling must not push changes out."""
+
+_WAITING_AT_MOST = 50_000
+_SEEN_AT_MOST = 1_000
+_DROP_AT_ONCE = 5_000
+
+_log = logging.getLogger(__name__)
+
+
+class Trail:
+    """Open with `await Trail.open(path, clock, region)`; used on one event loop."""
+
+    def __init__(self, db: AuditDb, clock: Clock, region: str) -> None:
+        self._db = db
+        self._clock = clock
+        self._region = region
+        self._waiting: deque[FinishedCall | TurnedAway] = deque(maxlen=_WAITING_AT_MOST)
+        self._some = asyncio.Event()
+        self._storing = asyncio.Lock()
+        self._failing = False
+        self._watchers: set[_Watcher] = set()
+        self._task = asyncio.create_task(self._run(), name="audit trail")
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock, region: str) -> Self:
+        """Raises StoreError."""
+        return cls(await AuditDb.open(path), clock, region)
+
+    async def close(self) -> None:
+        """Store what waits."""
+        async with self._storing:  # never in the middle
+            self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        await self._flush()
+        await self._db.close()
+
+    async def finished(
+        self, action: Action, caller: Caller, request: Wire, answer: Wire | None, *, code: str = "", message: str = ""
+    ) -> None:
+        """A call came to its end. Returns when it is on disk, if it was one that changes something."""
+        self._take(
+            FinishedCall(
+                id=str(uuid.uuid4()),
+                at=self._clock.now(),
+                action=action,
+                caller=caller,
+                request=request,
+                answer=answer,
+                error_code=code,
+                error_message=message,
+            )
+        )
+        if action.mutates:
+            await asyncio.shield(self._flush())
+
+    def turned_away(self, call: RefusedCall) -> None:
+        self._take(TurnedAway(id=str(uuid.uuid4()), at=self._clock.now(), call=call))
+
+    async def find(self, query: AuditQuery) -> list[AuditRecord]:
+        """Newest first, those that have just been taken included. Raises TimeoutError, sqlite3.Error."""
+        await self._flush()
+        return await self._db.find(query)
+
+    @asynccontextmanager
+    async def watch(self, query: AuditQuery) -> AsyncIterator[AsyncIterator[AuditChange]]:
+        """The newest records of `query`, then those that come; only `changes_only` is regarded in them."""
+        watcher = _Watcher(changes_only=query.changes_only)
+        self._watchers.add(watcher)
+        try:
+            yield watcher.changes((await self.find(query))[::-1])
+        finally:
+            self._watchers.discard(watcher)
+
+    async def tidy(self) -> None:
+        """Delete what is too old or too much, a little at a time."""
+        dropped = _DROP_AT_ONCE
+        while dropped == _DROP_AT_ONCE:
+            dropped = await self._db.drop(self._clock.now() - KEPT_S, KEEP_MINOR, _DROP_AT_ONCE)
+
+    def _take(self, call: FinishedCall | TurnedAway) -> None:
+        self._waiting.append(call)
+        self._some.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._some.wait()
+            await self._clock.sleep(FLUSH_EVERY_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        async with self._storing:
+            self._some.clear()
+            calls = list(self._waiting)
+            self._waiting.clear()
+            if not calls:
+                return
+            records = await asyncio.to_thread(lambda: [record_of(call, self._region) for call in calls])
+            try:
+                first = await self._db.add(records)
+            except sqlite3.Error as error:
+                if not self._failing:
+                    _log.warning("The audit trail is kept in memory only for now: %s", error)
+                self._failing = True
+                self._waiting = deque([*calls, *self._waiting], maxlen=_WAITING_AT_MOST)
+                self._some.set()
+                return
+            self._failing = False
+        stored = [replace(record, seq=seq) for seq, record in enumerate(records, first)]
+        for watcher in self._watchers:
+            watcher.offer(stored)
+
+
+class _Watcher:
+    def __init__(self, *, changes_only: bool) -> None:
+        self._changes_only = changes_only
+        self._new: deque[AuditRecord] = deque(maxlen=_SEEN_AT_MOST)
+        self._news = asyncio.Event()
+
+    def offer(self, records: list[AuditRecord]) -> None:
+        wanted = [r for r in records if not self._changes_only or r.refused or not r.read_only]
+        if wanted:
+            self._new.extend(wanted)
+            self._news.set()
+
+    async def changes(self, first: list[AuditRecord]) -> AsyncIterator[AuditChange]:
+        newest = first[-1].seq if first else 0
+        yield AuditChange(snapshot=True, records=tuple(first))
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            records = tuple(record for record in self._new if record.seq > newest)
+            self._new.clear()
+            if records:
+                newest = records[-1].seq
+                yield AuditChange(records=records)

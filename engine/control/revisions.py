@@ -1,0 +1,52 @@
+"""Configurations that have revisions: which is the latest, what an ARN means, what the next number is. Pure."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from engine.model.ids import resource_arn
+
+
+class Revisioned(Protocol):
+    @property
+    def arn(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def deleted_at(self) -> float | None: ...
+
+
+R = TypeVar("R", bound=Revisioned)
+
+
+def active(records: Sequence[R], name: str | None = None) -> list[R]:
+    """Those not deleted, by name and revision; of one name where it is given."""
+    found = [r for r in records if r.deleted_at is None and name in (None, r.name)]
+    return sorted(found, key=lambda r: (r.name, r.revision))
+
+
+def latest(records: Sequence[R], name: str) -> R | None:
+    """The highest active revision of a name."""
+    return max(active(records, name), key=lambda r: r.revision, default=None)
+
+
+def is_latest(record: Revisioned, records: Sequence[Revisioned]) -> bool:
+    newest = latest(records, record.name)
+    return newest is not None and newest.arn == record.arn
+
+
+def next_revision(records: Sequence[Revisioned], name: str) -> int:
+    """One more than any that is still known, deleted ones included: a number never means two things."""
+    return max((r.revision for r in records if r.name == name), default=0) + 1
+
+
+def meant_by(arn: str, records: Sequence[R], region: str, kind: str) -> R | None:
+    """What a full ARN names (deleted or not), or one that ends with name/revision or the name (active ones only)."""
+    for record in records:
+        if arn == record.arn:
+            return record
+    name, slash, revision = arn.removeprefix(resource_arn(region, kind, "")).partition("/")
+    if not slash:
+        return latest(records, name)
+    return next((r for r in active(records, name) if str(r.revision) == revision), None)
