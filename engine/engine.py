@@ -15,6 +15,7 @@ from engine.audit.trail import Trail
 from engine.compute.base import Compute
 from engine.control.account import Account
 from engine.control.actions import Control, forget_deleted
+from engine.control.logs import retentions
 from engine.edge.client import EdgeClient, let_go, start_edge
 from engine.edge.table import Report
 from engine.lifecycle.deployer import Deployer
@@ -302,7 +303,7 @@ class Engine:
         await self._trail.tidy()
         horizon = now - self._settings.log_retention_days * 86400
         await self._store.forget_stopped_instances(horizon)
-        await self._telemetry.prune(horizon)
+        await self._telemetry.prune(horizon, retentions(self._store.services.values(), now))
 
 
 def _checked(request: Request[R]) -> Request[R]:

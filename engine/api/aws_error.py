@@ -10,7 +10,15 @@ from engine.model.errors import EngineError, ErrorCode
 _MESSAGE_MAX = 600
 """App Runner's ErrorMessage."""
 
-_TYPES: dict[Api, dict[ErrorCode, str]] = {}
+_TYPES: dict[Api, dict[ErrorCode, str]] = {
+    Api.LOGS: {
+        ErrorCode.INVALID_REQUEST: "InvalidParameterException",
+        ErrorCode.INTERNAL: "ServiceUnavailableException",
+    },
+    Api.METRICS: {ErrorCode.INVALID_REQUEST: "InvalidParameterValue", ErrorCode.INTERNAL: "InternalServiceFault"},
+    Api.TRAIL: {ErrorCode.INVALID_REQUEST: "InvalidLookupAttributesException"},
+    Api.IDENTITY: {ErrorCode.INVALID_REQUEST: "ValidationError"},
+}
 """Where an API has other types than App Runner's."""
 
 

@@ -13,6 +13,9 @@ CONTENT_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1")
 
 _PREFIXES: dict[Api, tuple[str, ...]] = {
     Api.APP_RUNNER: ("AppRunner",),
+    Api.LOGS: ("Logs_20140328",),
+    Api.METRICS: ("GraniteServiceVersion20100801",),
+    Api.TRAIL: ("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101", "CloudTrail_20131101"),
 }
 """What stands before the action in X-Amz-Target."""
 

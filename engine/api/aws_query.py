@@ -21,7 +21,10 @@ from engine.model.constraints import explain
 
 FORM = "application/x-www-form-urlencoded"
 
-_VERSIONS: dict[str, tuple[Api, str]] = {}
+_VERSIONS: dict[str, tuple[Api, str]] = {
+    "2010-08-01": (Api.METRICS, "http://monitoring.amazonaws.com/doc/2010-08-01/"),
+    "2011-06-15": (Api.IDENTITY, "https://sts.amazonaws.com/doc/2011-06-15/"),
+}
 """By the Version that a call names: the API and the name space of its answers."""
 
 _PARAMETERS_MAX = 2_000

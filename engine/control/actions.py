@@ -8,12 +8,29 @@ from engine.control.account import Account
 from engine.control.auto_scaling import AutoScaling
 from engine.control.connections import Connections
 from engine.control.custom_domains import CustomDomains
+from engine.control.identity import get_caller_identity
+from engine.control.logs import LogReader
+from engine.control.metrics import MetricReader
 from engine.control.observability import Observability
 from engine.control.services import Services
 from engine.control.tags import Tags
+from engine.control.trail import LookUp
 from engine.control.vault import Vault
 from engine.control.vpc import VpcConnectors, VpcIngressConnections
-from engine.model.actions import auto_scaling, connection, custom_domain, homerun, observability, service, tag, vpc
+from engine.model.actions import (
+    auto_scaling,
+    connection,
+    custom_domain,
+    homerun,
+    identity,
+    log,
+    metric,
+    observability,
+    service,
+    tag,
+    vpc,
+)
+from engine.model.actions import trail as trail_actions
 from engine.model.base import R, Request
 from engine.model.home import Home
 from engine.model.resource import AutoScalingRecord, ObservabilityRecord, VpcConnectorRecord, VpcIngressRecord
@@ -35,6 +52,8 @@ class Control:
         ingress = VpcIngressConnections(account)
         domains = CustomDomains(account)
         tags = Tags(account)
+        logs = LogReader(account, telemetry)
+        metrics = MetricReader(account, telemetry)
         self.services = services = Services(
             account,
             auto_scaling=scaling,
@@ -82,6 +101,17 @@ class Control:
         on(tag.TagResourceRequest, tags.tag)
         on(tag.UntagResourceRequest, tags.untag)
         on(tag.ListTagsForResourceRequest, tags.list_all)
+        on(log.DescribeLogGroupsRequest, logs.groups)
+        on(log.DescribeLogStreamsRequest, logs.streams)
+        on(log.GetLogEventsRequest, logs.events)
+        on(log.FilterLogEventsRequest, logs.filter)
+        on(log.PutRetentionPolicyRequest, logs.put_retention)
+        on(log.DeleteRetentionPolicyRequest, logs.delete_retention)
+        on(metric.ListMetricsRequest, metrics.list_all)
+        on(metric.GetMetricDataRequest, metrics.data)
+        on(metric.GetMetricStatisticsRequest, metrics.statistics)
+        on(trail_actions.LookupEventsRequest, LookUp(trail).lookup)
+        on(identity.GetCallerIdentityRequest, get_caller_identity)
 
     def _on(self, shape: type[Q], handler: Callable[[Q], Awaitable[Any]]) -> None:
         self._handlers[shape] = handler

@@ -44,7 +44,7 @@ class AutoScaling:
 
         def ensure(tx: Transaction) -> None:
             if not any(record.is_default for record in tx.resources(AutoScalingRecord)):
-                tx.put(first_auto_scaling(self._region))
+                tx.put(first_auto_scaling(self._region, self._account.clock.now()))
 
         await self._account.write(ensure)
 

@@ -43,7 +43,7 @@ class Observability:
 
         def ensure(tx: Transaction) -> None:
             if not active(tx.resources(ObservabilityRecord), DEFAULT_CONFIGURATION_NAME):
-                tx.put(first_observability(self._region))
+                tx.put(first_observability(self._region, self._account.clock.now()))
 
         await self._account.write(ensure)
 

@@ -60,10 +60,16 @@ def _check(value: object, kind: inspect.Type, path: str) -> Iterator[_Fault]:
             yield "null", path, "Member must not be null"
         case inspect.StructType():
             yield from _check_struct(value, kind, path)
-        case inspect.VarTupleType(item_type=item):
+        case inspect.Metadata(type=inner):
+            yield from _check(value, inner, path)
+        case inspect.VarTupleType(item_type=item, min_length=fewest, max_length=most):
             if not isinstance(value, list):
                 yield _show(value, path), path, "Member must be a list"
                 return
+            if fewest is not None and len(value) < fewest:
+                yield _show(value, path), path, f"Member must have length greater than or equal to {fewest}"
+            if most is not None and len(value) > most:
+                yield _show(value, path), path, f"Member must have length less than or equal to {most}"
             for number, each in enumerate(value, start=1):
                 yield from _check(each, item, f"{path}.{number}.member")
         case inspect.DictType(key_type=keys, value_type=values):
@@ -84,6 +90,9 @@ def _check(value: object, kind: inspect.Type, path: str) -> Iterator[_Fault]:
                 yield _show(value, path), path, f"Member must have value greater than or equal to {at_least}"
             elif at_most is not None and value > at_most:
                 yield _show(value, path), path, f"Member must have value less than or equal to {at_most}"
+        case inspect.FloatType():
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                yield _show(value, path), path, "Member must be a number"
         case inspect.BoolType():
             if not isinstance(value, bool):
                 yield _show(value, path), path, "Member must be true or false"

@@ -36,6 +36,15 @@ class LogLine(Value, frozen=True, kw_only=True):
     text: str
 
 
+class LogStream(Value, frozen=True, kw_only=True):
+    """One stream that has lines, and when the first and the last of them came."""
+
+    kind: LogKind
+    stream: str
+    first_at: float
+    last_at: float
+
+
 class LogSelector(Value, frozen=True, kw_only=True):
     """Which lines: all of a service's kind, or one stream of it. service_id "" means every service."""
 

@@ -113,7 +113,7 @@ Resource = (
 )
 
 
-def first_auto_scaling(region: str) -> AutoScalingRecord:
+def first_auto_scaling(region: str, created_at: float = 0.0) -> AutoScalingRecord:
     """DefaultConfiguration, revision 1, which every account begins with."""
     return AutoScalingRecord(
         id=FIRST_CONFIGURATION_ID,
@@ -121,10 +121,11 @@ def first_auto_scaling(region: str) -> AutoScalingRecord:
         name=DEFAULT_CONFIGURATION_NAME,
         revision=1,
         is_default=True,
+        created_at=created_at,
     )
 
 
-def first_observability(region: str) -> ObservabilityRecord:
+def first_observability(region: str, created_at: float = 0.0) -> ObservabilityRecord:
     """DefaultConfiguration, revision 1: X-Ray on. Its name stays reserved."""
     return ObservabilityRecord(
         id=FIRST_CONFIGURATION_ID,
@@ -132,4 +133,5 @@ def first_observability(region: str) -> ObservabilityRecord:
         name=DEFAULT_CONFIGURATION_NAME,
         revision=1,
         vendor=TracingVendor.AWSXRAY,
+        created_at=created_at,
     )

@@ -19,7 +19,7 @@ import aiosqlite
 import msgspec
 
 from engine.model.histogram import Histogram, merged
-from engine.model.log import LogKind, LogLine, LogQuery
+from engine.model.log import LogKind, LogLine, LogQuery, LogStream
 from engine.model.metric import MetricName
 from engine.store.cell import MAXIMA, NUMBERS, PER_SECOND, SUMS, Cell, added
 from engine.store.reader import Reader
@@ -203,6 +203,27 @@ class TelemetryDb:
             for seq, at, service_id, name, text in rows
         ]
 
+    async def services_with(self, kind: LogKind) -> set[str]:
+        """Ids of services that have lines of a kind."""
+        rows = await self._log_reader.fetch(
+            """SELECT service_id FROM subject WHERE name = ''
+               AND EXISTS (SELECT 1 FROM log WHERE log.service = subject.id AND kind = ?)""",
+            (_KINDS[kind],),
+        )
+        return {row[0] for row in rows}
+
+    async def streams(self, service_id: str, kind: LogKind) -> list[LogStream]:
+        """Those of a service that have lines of a kind."""
+        rows = await self._log_reader.fetch(
+            """SELECT subject.name, (SELECT at FROM log WHERE seq = first), (SELECT at FROM log WHERE seq = last)
+               FROM (SELECT stream, min(seq) AS first, max(seq) AS last FROM log
+                     WHERE service = (SELECT id FROM subject WHERE service_id = ? AND name = '') AND kind = ?
+                     GROUP BY stream)
+               JOIN subject ON subject.id = stream ORDER BY first""",
+            (service_id, _KINDS[kind]),
+        )
+        return [LogStream(kind=kind, stream=name, first_at=first, last_at=last) for name, first, last in rows]
+
     async def drop_beyond(self, service_id: str, kind: LogKind, keep: int, limit: int) -> int:
         """Delete up to `limit` of the lines that are not among the newest `keep`; how many it were."""
         async with self._transaction() as connection:
@@ -221,23 +242,37 @@ class TelemetryDb:
                 return cursor.rowcount
             return 0
 
-    async def drop_older(self, older_than: float, after_seq: int, limit: int) -> tuple[int, int]:
-        """Delete the old ones among the `limit` lines that follow `after_seq`.
+    async def drop_older(self, older_than: float, after_seq: int, limit: int, but: Collection[str]) -> int:
+        """Delete the old ones among the `limit` lines that follow `after_seq`, but not those of the services `but`.
 
-        Returns the last seq looked at (0 at the end) and how many were deleted. Lines are stored nearly in order of
-        time, so the caller may stop where nothing was deleted.
+        Returns the last seq looked at, 0 when no old lines follow. Lines are stored nearly in order of time.
         """
         async with self._transaction() as connection:
             rows = await connection.execute_fetchall(
-                "SELECT max(seq) FROM (SELECT seq FROM log WHERE seq > ? ORDER BY seq LIMIT ?)", (after_seq, limit)
+                "SELECT max(seq), min(at) FROM (SELECT seq, at FROM log WHERE seq > ? ORDER BY seq LIMIT ?)",
+                (after_seq, limit),
             )
-            last = next(iter(rows))[0]
-            if last is None:
-                return 0, 0
+            last, oldest = next(iter(rows))
+            if last is None or oldest >= older_than:
+                return 0
+            await connection.execute(
+                """DELETE FROM log WHERE seq > ? AND seq <= ? AND at < ? AND service NOT IN (
+                       SELECT id FROM subject WHERE name = '' AND service_id IN (SELECT value FROM json_each(?)))""",
+                (after_seq, last, older_than, msgspec.json.encode(sorted(but)).decode()),
+            )
+            return int(last)
+
+    async def drop_older_of(self, service_id: str, kind: LogKind, older_than: float, limit: int) -> int:
+        """Delete up to `limit` of the lines of one kind that came before a time; how many it were."""
+        async with self._transaction() as connection:
             cursor = await connection.execute(
-                "DELETE FROM log WHERE seq > ? AND seq <= ? AND at < ?", (after_seq, last, older_than)
+                """DELETE FROM log WHERE seq IN (
+                       SELECT seq FROM (SELECT seq, at FROM log
+                           WHERE service = (SELECT id FROM subject WHERE service_id = ? AND name = '') AND kind = ?
+                           ORDER BY seq LIMIT ?) WHERE at < ?)""",
+                (service_id, _KINDS[kind], limit, older_than),
             )
-            return last, cursor.rowcount
+            return cursor.rowcount
 
     async def drop_positions(self, keep: Collection[str], older_than: float) -> None:
         """Forget how far files were read that nobody follows any more."""

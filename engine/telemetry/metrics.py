@@ -10,9 +10,9 @@ from engine.model.clock import Clock
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.metric import EdgeSample, InstanceSample, MetricAnswer, MetricName, MetricQuery, Pulse, Series
 from engine.store.cell import Cell, added, of_edge, of_instances, same_second
-from engine.store.telemetry_db import Key, TelemetryDb
+from engine.store.telemetry_db import LATENCIES, Key, TelemetryDb
 from engine.telemetry.pulse import WINDOW_S, pulse_of, silent
-from engine.telemetry.series import KEPT_S, SLACK_S, Grid, choose_grid, values
+from engine.telemetry.series import KEPT_S, SLACK_S, Grid, Interval, choose_grid, intervals, values
 from engine.telemetry.storage import Storage
 from engine.telemetry.thread import to_the_end
 
@@ -21,6 +21,7 @@ _SETTLED_S = 2.0  # a second is stored this long after it began: all its reports
 _MAX_WAITING = 50_000
 _DELETE_AT_ONCE = 5_000
 _BY_INSTANCE = frozenset({MetricName.CPU, MetricName.MEMORY, MetricName.MEMORY_BYTES})
+_TOO_LONG = "The query took too long. Choose a shorter range."
 _SAMPLER = ("", "")  # the subject whose ticks are the seconds that the engine was sampling
 
 
@@ -136,7 +137,7 @@ class Metrics:
                 if query.instance_id and not _BY_INSTANCE.isdisjoint(query.metrics):
                     instance, _ = await self._cells(query.service_id, query.instance_id, grid, query.metrics)
         except TimeoutError as error:
-            raise EngineError(ErrorCode.INVALID_REQUEST, "The query took too long. Choose a shorter range.") from error
+            raise EngineError(ErrorCode.INVALID_REQUEST, _TOO_LONG) from error
         seconds = {number: cell.ticks for number, cell in watched.items()}
         return MetricAnswer(
             start=float(grid.start),
@@ -151,6 +152,22 @@ class Metrics:
                 for metric in query.metrics
             ),
         )
+
+    async def measured(self, service_id: str, instance_id: str, grid: Grid, *, latency: bool) -> tuple[Interval, ...]:
+        """What was measured about a service ("" for the instance) or one instance of it, interval by interval.
+
+        Raises EngineError when it takes too long.
+        """
+        now = self._clock.now()
+        metrics = tuple(LATENCIES) if latency else ()
+        try:
+            async with self._lock:
+                watched, _ = await self._cells(*_SAMPLER, grid, ())
+                cells, since = await self._cells(service_id, instance_id, grid, metrics)
+        except TimeoutError as error:
+            raise EngineError(ErrorCode.INVALID_REQUEST, _TOO_LONG) from error
+        seconds = {number: cell.ticks for number, cell in watched.items()}
+        return intervals(grid, cells, seconds, since=since, now=now)
 
     async def _cells(
         self, service_id: str, name: str, grid: Grid, metrics: Collection[MetricName]

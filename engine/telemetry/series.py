@@ -48,21 +48,58 @@ def choose_grid(start: float, end: float, points: int, now: float) -> Grid:
     raise AssertionError("unreachable: the last step always serves")
 
 
-def values(
-    metric: MetricName, grid: Grid, cells: Mapping[int, Cell], watched: Mapping[int, int], *, since: float, now: float
-) -> tuple[float | None, ...]:
-    """One value an interval. `watched` has the seconds that the engine was sampling, by interval number.
+class Interval(Value, frozen=True, kw_only=True):
+    """What was measured about one subject in one interval of a grid."""
 
-    Counts are 0 where nothing came while the engine was sampling, and None where it was not, where the service was not
-    known yet, and where the interval is too young to say.
+    start: int
+    cell: Cell
+    watched_s: int
+    """Seconds in which the engine was sampling."""
+    quiet: bool
+    """Where nothing was counted, nothing happened."""
+
+    def value(self, metric: MetricName) -> float | None:
+        return value(metric, self.cell, self.watched_s, quiet=self.quiet)
+
+
+def grid_of(start: float, end: float, period: int, now: float) -> Grid:
+    """Intervals of `period` seconds that cover the range, of the finest data there is that old.
+
+    A period under a minute is served from the last hour only; what is older than a week comes in hours.
     """
-    result: list[float | None] = []
+    wanted = [resolution for resolution in KEPT_S if resolution <= period and period % resolution == 0]
+    kept = [resolution for resolution in KEPT_S if start >= now - KEPT_S[resolution] - SLACK_S / 2]
+    resolution = next((each for each in wanted if each in kept), kept[0] if kept else max(KEPT_S))
+    step = max(resolution, period)
+    first = math.floor(start / step)
+    return Grid(start=first * step, step=step, count=max(math.ceil(end / step) - first, 1), resolution=resolution)
+
+
+def intervals(
+    grid: Grid, cells: Mapping[int, Cell], watched: Mapping[int, int], *, since: float, now: float
+) -> tuple[Interval, ...]:
+    """One for each interval. `watched` has the seconds that the engine was sampling, by interval number.
+
+    Quiet is one in which the engine was sampling, and of which it is not too early to say.
+    """
+    result: list[Interval] = []
     for number in range(grid.count):
         seconds = watched.get(number, 0)
         start = grid.start + number * grid.step
         quiet = seconds > 0 and start + grid.step > since and start + 1 <= now - _UNSETTLED_S
-        result.append(value(metric, cells.get(number, EMPTY), seconds, quiet=quiet))
+        result.append(Interval(start=start, cell=cells.get(number, EMPTY), watched_s=seconds, quiet=quiet))
     return tuple(result)
+
+
+def values(
+    metric: MetricName, grid: Grid, cells: Mapping[int, Cell], watched: Mapping[int, int], *, since: float, now: float
+) -> tuple[float | None, ...]:
+    """One value an interval.
+
+    Counts are 0 where nothing came while the engine was sampling, and None where it was not, where the service was not
+    known yet, and where the interval is too young to say.
+    """
+    return tuple(each.value(metric) for each in intervals(grid, cells, watched, since=since, now=now))
 
 
 def value(metric: MetricName, cell: Cell, watched_s: int, *, quiet: bool) -> float | None:

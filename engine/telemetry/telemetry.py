@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Self
@@ -10,13 +10,14 @@ from typing import Self
 from engine.model.clock import Clock
 from engine.model.home import Home
 from engine.model.instance import Instance
-from engine.model.log import LogBatch, LogKind, LogPage, LogQuery, LogSelector
+from engine.model.log import LogBatch, LogKind, LogPage, LogQuery, LogSelector, LogStream
 from engine.model.metric import EdgeSample, InstanceSample, MetricAnswer, MetricQuery, Pulse
 from engine.store.telemetry_db import TelemetryDb
 from engine.telemetry.follow import Follower
 from engine.telemetry.logs import Logs
 from engine.telemetry.metrics import Metrics
 from engine.telemetry.sampler import ComputeSample, sample_for_ever
+from engine.telemetry.series import Grid, Interval
 from engine.telemetry.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -107,6 +108,16 @@ class Telemetry:
         """The newest `tail` lines in the first batch (which may be empty), then lines as they come."""
         return self._logs.watch(selector, tail)
 
+    async def services_with(self, kind: LogKind) -> set[str]:
+        """Ids of services that have stored lines of a kind."""
+        nothing: set[str] = set()
+        return await self._storage.read(nothing, TelemetryDb.services_with, kind)
+
+    async def log_streams(self, service_id: str, kind: LogKind) -> list[LogStream]:
+        """The streams of one kind that a service has stored lines in, oldest first."""
+        nothing: list[LogStream] = []
+        return await self._storage.read(nothing, TelemetryDb.streams, service_id, kind)
+
     # Metrics.
 
     def record_instances(self, samples: Sequence[InstanceSample]) -> None:
@@ -125,6 +136,12 @@ class Telemetry:
         """Series over aligned intervals, the finest that the range and `points` allow."""
         return await self._metrics.query(query)
 
+    async def measured(
+        self, service_id: str, instance_id: str, grid: Grid, *, latency: bool = False
+    ) -> tuple[Interval, ...]:
+        """What was measured about a service (instance "") or one instance of it, interval by interval."""
+        return await self._metrics.measured(service_id, instance_id, grid, latency=latency)
+
     def pulse(self, now: float) -> tuple[Pulse, ...]:
         """The pulse of each service that has one, and once more, all zero, of each that fell silent. Once a second."""
         return self._metrics.pulse(now)
@@ -140,12 +157,12 @@ class Telemetry:
         self._metrics.forget(service_id)
         await self._storage.write(TelemetryDb.forget, service_id)
 
-    async def prune(self, older_than: float) -> None:
+    async def prune(self, older_than: float, of_services: Mapping[str, Mapping[LogKind, float]] | None = None) -> None:
         """Delete lines from before `older_than`, rows of forgotten services and what only they needed.
 
-        A little at a time: storing goes on in between.
+        `of_services` has times of their own for some services, by kind. A little at a time: storing goes on in between.
         """
-        await self._prune_lines(older_than)
+        await self._prune_lines(older_than, of_services or {})
         for service_id in await self._storage.read([], TelemetryDb.forgotten):
             while await self._storage.write(TelemetryDb.drop_forgotten, service_id, _PRUNE_AT_ONCE):
                 pass
@@ -155,10 +172,17 @@ class Telemetry:
         await self._storage.write(TelemetryDb.drop_subjects, now - _SUBJECT_KEPT_S)
         await self._metrics.tidy()
 
-    async def _prune_lines(self, older_than: float) -> None:
-        seq = 0
-        while True:
-            looked = await self._storage.write(TelemetryDb.drop_older, older_than, seq, _PRUNE_AT_ONCE)
-            if looked is None or looked[0] == 0 or looked[1] == 0:
-                return
-            seq = looked[0]
+    async def _prune_lines(self, older_than: float, of_services: Mapping[str, Mapping[LogKind, float]]) -> None:
+        seq: int | None = 0
+        while seq is not None:
+            seq = (
+                await self._storage.write(TelemetryDb.drop_older, older_than, seq, _PRUNE_AT_ONCE, of_services) or None
+            )
+        for service_id, times in of_services.items():
+            for kind in LogKind:
+                before = times.get(kind, older_than)
+                deleted: int | None = _PRUNE_AT_ONCE
+                while deleted == _PRUNE_AT_ONCE:
+                    deleted = await self._storage.write(
+                        TelemetryDb.drop_older_of, service_id, kind, before, _PRUNE_AT_ONCE
+                    )

@@ -3,7 +3,20 @@
 from enum import StrEnum
 from typing import Any, get_args
 
-from engine.model.actions import auto_scaling, connection, custom_domain, homerun, observability, service, tag, vpc
+from engine.model.actions import (
+    auto_scaling,
+    connection,
+    custom_domain,
+    homerun,
+    identity,
+    log,
+    metric,
+    observability,
+    service,
+    tag,
+    trail,
+    vpc,
+)
 from engine.model.base import Request, Value, Wire
 
 
@@ -11,6 +24,10 @@ class Api(StrEnum):
     """The APIs that actions belong to, by their names in signatures."""
 
     APP_RUNNER = "apprunner"
+    LOGS = "logs"
+    METRICS = "monitoring"
+    TRAIL = "cloudtrail"
+    IDENTITY = "sts"
     HOMERUN = "homerun"
     """Our own, for screens and the command."""
 
@@ -71,6 +88,21 @@ _REQUESTS: dict[Api, tuple[type[Request[Any]], ...]] = {
         tag.UntagResourceRequest,
         tag.ListTagsForResourceRequest,
     ),
+    Api.LOGS: (
+        log.DescribeLogGroupsRequest,
+        log.DescribeLogStreamsRequest,
+        log.GetLogEventsRequest,
+        log.FilterLogEventsRequest,
+        log.PutRetentionPolicyRequest,
+        log.DeleteRetentionPolicyRequest,
+    ),
+    Api.METRICS: (
+        metric.ListMetricsRequest,
+        metric.GetMetricDataRequest,
+        metric.GetMetricStatisticsRequest,
+    ),
+    Api.TRAIL: (trail.LookupEventsRequest,),
+    Api.IDENTITY: (identity.GetCallerIdentityRequest,),
     Api.HOMERUN: (homerun.AuthorizeConnectionRequest,),
 }
 
