@@ -84,6 +84,26 @@ def _parser() -> argparse.ArgumentParser:
         commands, "credentials", _credentials, "print credentials as the AWS CLI's credential_process expects them"
     )
     _home_option(credentials)
+    credentials.add_argument("--rotate", action="store_true", help="make new ones first; the old ones end")
+
+    connection = _command(
+        commands, "connection", _connection_list, "connections to GitHub and Bitbucket: list, create, authorize, delete"
+    )
+    _home_option(connection)
+    verbs = connection.add_subparsers(title="what to do", metavar="verb")
+    _home_option(_command(verbs, "list", _connection_list, "say which there are, and whether they can be used"))
+    create = _command(verbs, "create", _connection_create, "make one, which then waits for its handshake")
+    create.add_argument("name")
+    create.add_argument("--provider", choices=("github", "bitbucket"), default="github")
+    authorize = _command(
+        verbs, "authorize", _connection_authorize, "complete a handshake: an access token from stdin, or an SSH key"
+    )
+    authorize.add_argument("name")
+    authorize.add_argument("--ssh-key", metavar="FILE", type=Path, help="a private key, instead of a token")
+    delete = _command(verbs, "delete", _connection_delete, "delete one, and what was stored for it")
+    delete.add_argument("name")
+    for verb in (create, authorize, delete):
+        _home_option(verb)
     return parser
 
 
@@ -160,7 +180,31 @@ def _stop(arguments: argparse.Namespace) -> int:
 def _credentials(arguments: argparse.Namespace) -> int:
     from tui.commands.credentials import run
 
-    return run(home_of(arguments))
+    return run(home_of(arguments), new=arguments.rotate)
+
+
+def _connection_list(arguments: argparse.Namespace) -> int:
+    from tui.commands.connection import show
+
+    return show(home_of(arguments))
+
+
+def _connection_create(arguments: argparse.Namespace) -> int:
+    from tui.commands.connection import create
+
+    return create(home_of(arguments), arguments.name, arguments.provider)
+
+
+def _connection_authorize(arguments: argparse.Namespace) -> int:
+    from tui.commands.connection import authorize
+
+    return authorize(home_of(arguments), arguments.name, arguments.ssh_key)
+
+
+def _connection_delete(arguments: argparse.Namespace) -> int:
+    from tui.commands.connection import delete
+
+    return delete(home_of(arguments), arguments.name)
 
 
 if __name__ == "__main__":

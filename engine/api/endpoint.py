@@ -71,6 +71,7 @@ class TcpEndpoint:
             )
         except signature.SignatureError as error:
             log.warning("Refused a call, request id %s: %s", request_id, error.code)
+            caller = replace(caller, access_key_id=error.access_key_id)
             return self._aws.turn_away(call, Refusal(status=400, code=error.code, message=error.message), caller)
         caller = replace(caller, user=OWNER, access_key_id=signed.access_key_id)
         return await self._aws.answer(request, call, caller)

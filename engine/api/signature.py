@@ -24,6 +24,7 @@ SKEW_S = 5 * 60
 EXPIRES_MAX_S = 7 * 86400
 """A presigned request is good for a week at most."""
 
+_KEY_SHOWN = 128
 _AMZ_DATE = "%Y%m%dT%H%M%SZ"
 _MUST_BE_SIGNED = ("host", "x-amz-date", "x-amz-target")
 _TIMESTAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
@@ -45,6 +46,8 @@ class SignatureError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+        self.access_key_id = ""
+        """Whose signature it claims to be."""
 
 
 class Signed(Value, frozen=True, kw_only=True):
@@ -77,7 +80,11 @@ def verify(request: Request, credentials: Credentials, now: float, services: Col
     Raises SignatureError.
     """
     signed = read_query(request) if _in_query(request) else read_header(request)
-    check(signed, request, credentials, now=now, services=services)
+    try:
+        check(signed, request, credentials, now=now, services=services)
+    except SignatureError as error:
+        error.access_key_id = signed.access_key_id[:_KEY_SHOWN]
+        raise
     return Caller(access_key_id=signed.access_key_id, region=signed.region, service=signed.service)
 
 

@@ -6,6 +6,7 @@ import os
 
 import msgspec
 
+from engine.api.ask import ask
 from engine.api.claim import EngineRecord, read_record
 from engine.api.endpoint import StopRequest
 from engine.model.errors import HomerunError
@@ -36,24 +37,10 @@ async def stop_engine(home: Home, *, instances: bool, timeout_s: float = 30.0) -
 
 async def _ask(home: Home, *, instances: bool) -> bool:
     """Whether an engine was there to be asked."""
-    try:
-        reader, writer = await asyncio.open_unix_connection(str(home.engine_socket))
-    except OSError:
-        return False
-    body = msgspec.json.encode(StopRequest(instances=instances))
-    head = f"POST /stop HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-    try:
-        writer.write(head.encode() + body)
-        answer = await reader.read()
-    except ConnectionError:
-        return False
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-    if not answer.startswith(b"HTTP/1.1 202 "):
+    status = await ask(home, "/stop", msgspec.json.encode(StopRequest(instances=instances)))
+    if status not in (None, 202):
         raise StopFailed(f"What answers at {home.engine_socket} is no engine.")
-    return True
+    return status is not None
 
 
 async def _answers(home: Home) -> bool:

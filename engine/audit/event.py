@@ -93,17 +93,9 @@ def _record(
     elements: Any,
     error: tuple[str, str],
 ) -> AuditRecord:
-    user = caller.user or "unknown"
     event: dict[str, Any] = {
         "eventVersion": "1.09",
-        "userIdentity": {
-            "type": "IAMUser" if caller.user else "Unknown",
-            "principalId": user,
-            "arn": f"arn:{PARTITION}:iam::{ACCOUNT_ID}:user/{user}",
-            "accountId": ACCOUNT_ID,
-            "accessKeyId": caller.access_key_id,
-            "userName": user,
-        },
+        "userIdentity": _identity(caller),
         "eventTime": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "eventSource": source,
         "eventName": name,
@@ -132,12 +124,26 @@ def _record(
         name=name,
         read_only=read_only,
         refused=refused,
-        user=user,
+        user=caller.user or "unknown",
         access_key_id=caller.access_key_id,
         error_code=code,
         resources=tuple(sorted({*_arns(parameters), *_arns(elements)})),
         event=_encode(event),
     )
+
+
+def _identity(caller: Caller) -> dict[str, str]:
+    """Nobody in particular where it was not proved who calls: an access key is then only what was claimed."""
+    if not caller.user:
+        return {"type": "Unknown", "accessKeyId": caller.access_key_id}
+    return {
+        "type": "IAMUser",
+        "principalId": caller.user,
+        "arn": f"arn:{PARTITION}:iam::{ACCOUNT_ID}:user/{caller.user}",
+        "accountId": ACCOUNT_ID,
+        "accessKeyId": caller.access_key_id,
+        "userName": caller.user,
+    }
 
 
 def _plain(value: Wire | None) -> Any:

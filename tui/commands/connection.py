@@ -1,0 +1,116 @@
+"""`homerun connection`: what App Runner's console does for connections, for the engine that runs."""
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from engine.api.attached import AttachedEngine
+from engine.model.actions.connection import (
+    Connection,
+    ConnectionStatus,
+    CreateConnectionRequest,
+    DeleteConnectionRequest,
+    ListConnectionsRequest,
+    ProviderType,
+)
+from engine.model.actions.homerun import AuthorizeConnectionRequest
+from engine.model.api import EngineApi
+from engine.model.errors import HomerunError
+from engine.model.home import Home
+
+T = TypeVar("T")
+
+_KEY_MAX = 16 * 1024
+
+
+def show(home: Home) -> int:
+    listed = _ask(home, lambda engine: engine.call(ListConnectionsRequest())).connection_summary_list
+    if not listed:
+        print("There are no connections. `homerun connection create NAME` makes one.", file=sys.stderr)
+    for each in listed:
+        print(f"{each.connection_name}  {_provider(each)}  {_status(each)}  {each.connection_arn}")
+    return 0
+
+
+def create(home: Home, name: str, provider: str) -> int:
+    request = CreateConnectionRequest(connection_name=name, provider_type=ProviderType(provider.upper()))
+    made = _ask(home, lambda engine: engine.call(request)).connection
+    print(made.connection_arn)
+    print(f"Complete its handshake with `homerun connection authorize {name}`.", file=sys.stderr)
+    return 0
+
+
+def authorize(home: Home, name: str, ssh_key: Path | None) -> int:
+    """The token is asked for, or read from stdin where that is no terminal: never an argument, for all to see."""
+    key = _read_key(ssh_key) if ssh_key else None
+    token = None if ssh_key else _read_token(name)
+
+    async def call(engine: EngineApi) -> Connection:
+        arn = (await _named(engine, name)).connection_arn or ""
+        request = AuthorizeConnectionRequest(connection_arn=arn, token=token, ssh_private_key=key)
+        return (await engine.call(request)).connection
+
+    print(f"{name} is {_status(_ask(home, call))}.", file=sys.stderr)
+    return 0
+
+
+def delete(home: Home, name: str) -> int:
+    async def call(engine: EngineApi) -> None:
+        arn = (await _named(engine, name)).connection_arn or ""
+        await engine.call(DeleteConnectionRequest(connection_arn=arn))
+
+    _ask(home, call)
+    print(f"{name} is deleted, and what was stored for it.", file=sys.stderr)
+    return 0
+
+
+def _ask(home: Home, question: Callable[[EngineApi], Awaitable[T]]) -> T:
+    """Raises HomerunError, also for an engine that does not run."""
+
+    async def run() -> T:
+        try:
+            async with await AttachedEngine.connect(home.engine_socket) as engine:
+                return await question(engine)
+        except ConnectionError as error:
+            raise HomerunError(f"No engine runs on {home.path}: start it with `homerun` or `homerun serve`.") from error
+
+    return asyncio.run(run())
+
+
+async def _named(engine: EngineApi, name: str) -> Connection:
+    listed = (await engine.call(ListConnectionsRequest(connection_name=name))).connection_summary_list
+    if not listed:
+        raise HomerunError(f"There is no connection named {name}. `homerun connection list` says which there are.")
+    return listed[0]
+
+
+def _read_token(name: str) -> str:
+    token = getpass.getpass(f"Access token for {name}: ") if sys.stdin.isatty() else sys.stdin.readline()
+    if not token.strip():
+        raise HomerunError("No token was given.")
+    return token.strip()
+
+
+def _read_key(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_KEY_MAX + 1)
+        text = raw.decode("ascii")
+    except OSError as error:
+        raise HomerunError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise HomerunError(f"{path} holds no SSH private key.") from error
+    if len(raw) > _KEY_MAX or not text.startswith("-----BEGIN ") or "PRIVATE KEY" not in text.partition("\n")[0]:
+        raise HomerunError(f"{path} holds no SSH private key.")
+    return text
+
+
+def _provider(connection: Connection) -> str:
+    return connection.provider_type.value if connection.provider_type else ""
+
+
+def _status(connection: Connection) -> str:
+    return connection.status.value if connection.status else ConnectionStatus.ERROR.value
