@@ -6,7 +6,9 @@ from typing import Any, Protocol
 from engine.api.aws_error import Refusal, refusal_of
 from engine.api.aws_json import CONTENT_TYPES, JSON_CALLS
 from engine.api.aws_query import FORM, query_call
+from engine.api.live_tail import live_tail
 from engine.api.message import Request, Response
+from engine.model.actions.log import StartLiveTailResponse
 from engine.model.actions.table import Action
 from engine.model.api import HostedEngine
 from engine.model.audit import Caller, RefusedCall
@@ -70,6 +72,8 @@ class Aws:
             return self.turn_away(call, argument, caller)
         try:
             answer = await self._engine.call(argument, caller=caller)
+            if isinstance(answer, StartLiveTailResponse):
+                return live_tail(self._engine, argument, answer, caller.request_id)
             return call.respond(answer, caller.request_id)
         except EngineError as error:
             refusal = refusal_of(error, call.action.api)

@@ -107,6 +107,7 @@ class Control:
         on(log.FilterLogEventsRequest, logs.filter)
         on(log.PutRetentionPolicyRequest, logs.put_retention)
         on(log.DeleteRetentionPolicyRequest, logs.delete_retention)
+        on(log.StartLiveTailRequest, logs.live_tail)
         on(metric.ListMetricsRequest, metrics.list_all)
         on(metric.GetMetricDataRequest, metrics.data)
         on(metric.GetMetricStatisticsRequest, metrics.statistics)

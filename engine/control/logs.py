@@ -25,6 +25,7 @@ from engine.model.actions.log import (
     FilterLogEventsResponse,
     GetLogEventsRequest,
     GetLogEventsResponse,
+    LiveTailGroup,
     LogGroupClass,
     LogGroupShape,
     LogStreamShape,
@@ -32,6 +33,8 @@ from engine.model.actions.log import (
     OutputLogEvent,
     PutRetentionPolicyRequest,
     PutRetentionPolicyResponse,
+    StartLiveTailRequest,
+    StartLiveTailResponse,
 )
 from engine.model.base import Value
 from engine.model.errors import EngineError, ErrorCode, invalid_request
@@ -174,6 +177,22 @@ class LogReader:
             ),
             searched_log_streams=(),
             next_token=f"a/{after:020}" if more else None,
+        )
+
+    async def live_tail(self, request: StartLiveTailRequest) -> StartLiveTailResponse:
+        """What the request wants followed; raises EngineError where it cannot be."""
+        parse_filter(request.log_event_filter_pattern or "")
+        one_group = len(request.log_group_identifiers) == 1
+        if (request.log_stream_names or request.log_stream_name_prefixes) and not one_group:
+            raise invalid_request("Streams can be chosen in one log group only.")
+        if request.log_stream_names and request.log_stream_name_prefixes:
+            raise invalid_request("Give either logStreamNames or logStreamNamePrefixes.")
+        groups = {identifier: self._find(None, identifier) for identifier in request.log_group_identifiers}
+        return StartLiveTailResponse(
+            groups=tuple(
+                LiveTailGroup(identifier=identifier, service_id=group.service.id, kinds=group.kinds)
+                for identifier, group in groups.items()
+            )
         )
 
     async def put_retention(self, request: PutRetentionPolicyRequest) -> PutRetentionPolicyResponse:

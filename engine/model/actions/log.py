@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from engine.model.base import Request, Wire
+from engine.model.log import LogKind
 from engine.model.service import Limit
 
 GroupName = Annotated[str, Limit(pattern=r"\A[\.\-_/#A-Za-z0-9]+\Z", min_length=1, max_length=512)]
@@ -155,3 +156,25 @@ class DeleteRetentionPolicyResponse(Wire, frozen=True, kw_only=True, rename="cam
 
 class DeleteRetentionPolicyRequest(Request[DeleteRetentionPolicyResponse], frozen=True, kw_only=True, rename="camel"):
     log_group_name: GroupName
+
+
+class LiveTailGroup(Wire, frozen=True, kw_only=True, rename="camel"):
+    """A log group to follow, as the engine knows it."""
+
+    identifier: str
+    """As it was asked for."""
+    service_id: str
+    kinds: tuple[LogKind, ...]
+
+
+class StartLiveTailResponse(Wire, frozen=True, kw_only=True, rename="camel"):
+    """What is to be followed: CloudWatch's answer is a stream of events, made from it where the answer is written."""
+
+    groups: tuple[LiveTailGroup, ...]
+
+
+class StartLiveTailRequest(Request[StartLiveTailResponse], frozen=True, kw_only=True, rename="camel"):
+    log_group_identifiers: Annotated[tuple[GroupIdentifier, ...], Limit(min_length=1, max_length=10)]
+    log_stream_names: Annotated[tuple[StreamName, ...], Limit(min_length=1, max_length=100)] | None = None
+    log_stream_name_prefixes: Annotated[tuple[StreamName, ...], Limit(min_length=1, max_length=100)] | None = None
+    log_event_filter_pattern: FilterPattern | None = None

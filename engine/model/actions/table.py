@@ -95,6 +95,7 @@ _REQUESTS: dict[Api, tuple[type[Request[Any]], ...]] = {
         log.FilterLogEventsRequest,
         log.PutRetentionPolicyRequest,
         log.DeleteRetentionPolicyRequest,
+        log.StartLiveTailRequest,
     ),
     Api.METRICS: (
         metric.ListMetricsRequest,
