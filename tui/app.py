@@ -151,13 +151,13 @@ class HomerunApp(App[QuitChoice]):
         command: Callable[[EngineApi], Awaitable[T]],
         *,
         done: Callable[[T], None] | None = None,
-        refused: Callable[[EngineError], None] | None = None,
+        failed: Callable[[str], None] | None = None,
     ) -> None:
         """Call the engine in the background, busy look on; `done` gets the answer.
 
-        Errors are shown here; a refusal only when nobody takes it by `refused`.
+        Errors are shown here; a refusal or a lost engine only when nobody takes the sentence about it by `failed`.
         """
-        self._call(doing, command, done, refused)
+        self._call(doing, command, done, failed)
 
     @work(group="calls", exit_on_error=False)
     async def _call(
@@ -165,23 +165,22 @@ class HomerunApp(App[QuitChoice]):
         doing: str,
         command: Callable[[EngineApi], Awaitable[T]],
         done: Callable[[T], None] | None,
-        refused: Callable[[EngineError], None] | None,
+        failed: Callable[[str], None] | None,
     ) -> None:
         self.busy = (*self.busy, doing)
         try:
             answer = await command(self.engine)
         except EngineError as error:
-            if refused is not None:
-                refused(error)
+            if failed is not None:
+                failed(clean(error.message))
                 return
             self.notify(clean(error.message), title=f"{doing}: refused", severity="error", markup=False, timeout=10)
         except ConnectionError as error:
-            self.notify(
-                f"{clean(str(error))} Try again when it is back.",
-                title=f"{doing}: not done",
-                severity="error",
-                markup=False,
-            )
+            reason = f"{clean(str(error))} Try again when it is back."
+            if failed is not None:
+                failed(reason)
+                return
+            self.notify(reason, title=f"{doing}: not done", severity="error", markup=False)
         except Exception as error:  # noqa: BLE001 - shown in full and logged
             self.show_defect(doing, error)
         else:

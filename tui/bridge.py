@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from engine.model.api import EngineApi
+from engine.model.audit import AuditQuery
 from engine.model.clock import Clock
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.log import LogLine, LogSelector
@@ -25,7 +26,7 @@ _POINTS = 240
 
 
 class WorldChanged(Message):
-    """Services or operations changed: `bridge.world` has the present state of all."""
+    """Services, operations or the audit trail changed: `bridge.world` has the present state of all."""
 
     bubble = False
 
@@ -104,6 +105,7 @@ class Bridge:
         self._clock = clock
         self._service = _Wish("")
         self._logs: _Wish[LogSelector | None] = _Wish(None)
+        self._audit: _Wish[AuditQuery | None] = _Wish(None)
         self._charts = _Wish(("", TimeRange.MINUTES_5))
         self._mail = LogMail(None, fresh=False, lines=[])
         self._announcing: asyncio.TimerHandle | None = None
@@ -114,6 +116,10 @@ class Bridge:
 
     def follow_logs(self, selector: LogSelector | None) -> None:
         self._logs.set(selector)
+
+    def follow_audit(self, query: AuditQuery | None) -> None:
+        """Watch the audit trail, or let go of it; what is known of it stays known."""
+        self._audit.set(query)
 
     def follow_metrics(self, service_id: str, time_range: TimeRange) -> None:
         self._charts.set((service_id, time_range))
@@ -133,6 +139,7 @@ class Bridge:
                     self._follow(self._service, lambda service_id: self._read_history(engine, service_id))
                 )
                 readers.create_task(self._follow(self._logs, lambda selector: self._read_logs(engine, selector)))
+                readers.create_task(self._follow(self._audit, lambda query: self._read_audit(engine, query)))
                 readers.create_task(self._follow(self._charts, lambda wanted: self._read_metrics(engine, *wanted)))
         except BaseExceptionGroup as errors:
             lost = [error for error in errors.exceptions if isinstance(error, ConnectionError)]
@@ -195,6 +202,15 @@ class Bridge:
                     mail.dropped += excess
                 self._screen.post_message(LogsArrived())
                 await asyncio.sleep(_FRAME_S)
+        raise ConnectionError("The engine ended the connection.")
+
+    async def _read_audit(self, engine: EngineApi, query: AuditQuery | None) -> None:
+        if query is None:
+            return
+        async with engine.watch_audit(query) as changes:
+            async for change in changes:
+                self.world.apply_audit(change)
+                self._announce(at_once=change.snapshot)
         raise ConnectionError("The engine ended the connection.")
 
     async def _read_metrics(self, engine: EngineApi, service_id: str, time_range: TimeRange) -> None:

@@ -49,7 +49,7 @@ class Verbs:
                     f"Creating {request.service_name}",
                     lambda engine: engine.call(request),
                     done=created,
-                    refused=lambda error: self._create(screen.form, error.message),
+                    failed=lambda reason: self._create(screen.form, reason),
                 )
 
         async def inspect(request: InspectSourceRequest) -> InspectSourceResponse:
@@ -60,6 +60,11 @@ class Verbs:
         strict = info is not None and info.strict
         screen = CreateScreen(inspect, names=names, strict=strict, form=form, problem=problem)
         app.push_screen(screen, submit)
+
+    def connections(self) -> None:
+        from tui.screens.connections import ConnectionsScreen
+
+        self._dashboard.app.push_screen(ConnectionsScreen())
 
     def deploy(self) -> None:
         view = self._view

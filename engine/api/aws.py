@@ -23,7 +23,7 @@ class Call(Protocol):
 
     action: Action
 
-    def decode(self, body: bytes) -> Wire | Refusal: ...
+    def decode(self, request: Request) -> Wire | Refusal: ...
     def respond(self, answer: Wire, request_id: str) -> Response: ...
     def refuse(self, refusal: Refusal, request_id: str) -> Response: ...
 
@@ -53,7 +53,7 @@ def find_call(request: Request) -> Call | Unknown:
             wanted = f"The Content-Type must be {CONTENT_TYPES[0]}."
             return Unknown(call.action.name, Refusal(status=415, code="UnsupportedMediaTypeException", message=wanted))
         return call
-    if media == FORM or request.method == "GET":
+    if media == FORM or "Action=" in request.query:
         found = query_call(request)
         return found if not isinstance(found, str) else _unknown(found)
     return _unknown("")
@@ -67,7 +67,7 @@ class Aws:
         """The call's answer; every failure becomes an AWS-shaped error. Never raises."""
         if isinstance(call, Unknown):
             return self.turn_away(call, call.refusal, caller)
-        argument: Any = call.decode(request.body or request.query.encode("latin-1"))
+        argument: Any = call.decode(request)
         if isinstance(argument, Refusal):
             return self.turn_away(call, argument, caller)
         try:

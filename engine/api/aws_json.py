@@ -3,7 +3,7 @@
 import msgspec
 
 from engine.api.aws_error import Refusal, garbled, invalid
-from engine.api.message import Response
+from engine.api.message import Request, Response
 from engine.model.actions.table import Action, Api, actions_of
 from engine.model.base import Wire
 from engine.model.constraints import explain
@@ -40,9 +40,9 @@ class JsonCall:
     def refuse(self, refusal: Refusal, request_id: str) -> Response:
         return refusal.response(request_id)
 
-    def decode(self, body: bytes) -> Wire | Refusal:
-        """The body as the action's request, or what is wrong with it."""
-        action = self.action
+    def decode(self, request: Request) -> Wire | Refusal:
+        """The body as the action's request (an empty one as {}), or what is wrong with it."""
+        action, body = self.action, request.body or b"{}"
         try:
             argument: Wire = self._decoder.decode(body)
         except msgspec.ValidationError as error:

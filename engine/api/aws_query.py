@@ -33,7 +33,7 @@ _SIGNING = ("Action", "Version")
 
 def query_call(request: Request) -> "QueryCall | str":
     """The call that a form, or the query of a presigned GET, makes; its name where there is no such action."""
-    given = dict(_parameters(request.body or request.query.encode("latin-1")))
+    given = dict(_parameters(request))
     name, version = given.get("Action", ""), given.get("Version", "")
     api, namespace = _VERSIONS.get(version, (None, ""))
     action = actions_of(api).get(name) if api is not None else None
@@ -47,19 +47,20 @@ class QueryCall:
         self.action = action
         self._namespace = namespace
 
-    def decode(self, body: bytes) -> Wire | Refusal:
+    def decode(self, request: Request) -> Wire | Refusal:
+        """The form's fields as the action's request, or what is wrong with them."""
         try:
-            tree = _tree([(k, v) for k, v in _parameters(body) if k not in _SIGNING and not k.startswith("X-Amz-")])
+            tree = _tree([(k, v) for k, v in _parameters(request) if k not in _SIGNING and not k.startswith("X-Amz-")])
         except ValueError as error:
             return garbled(str(error))
         kind = _type_of(self.action.request)
         plain = _typed(tree, kind)
         try:
-            request: Wire = msgspec.convert(plain, self.action.request)
+            argument: Wire = msgspec.convert(plain, self.action.request)
         except msgspec.ValidationError as error:
             problem = explain(plain, self.action.request) or f"1 validation error detected: {error}"
             return invalid(problem, self.action.api)
-        return request
+        return argument
 
     def respond(self, answer: Wire, request_id: str) -> Response:
         name = self.action.name
@@ -88,7 +89,9 @@ def _xml(status: int, body: str, request_id: str) -> Response:
     )
 
 
-def _parameters(body: bytes) -> list[tuple[str, str]]:
+def _parameters(request: Request) -> list[tuple[str, str]]:
+    """Of the form, or of the query where a presigned call has them there."""
+    body = request.body or request.query.encode("latin-1")
     try:
         return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_PARAMETERS_MAX)
     except ValueError:

@@ -55,13 +55,13 @@ class TcpEndpoint:
     async def handle(self, request: Request) -> Response:
         request_id = str(uuid.uuid4())
         refusal = self._stranger(request)
-        if refusal is not None:
-            return refusal.response(request_id)
         is_call = request.method == "POST" or (request.method == "GET" and "Action=" in request.query)
         if request.path != "/" or not is_call:
-            return _plain(request, request_id, self._usage)
+            return refusal.response(request_id) if refusal else _plain(request, request_id, self._usage)
         call = find_call(request)
         caller = _caller(request, request_id)
+        if refusal is not None:
+            return self._aws.turn_away(call, refusal, caller)
         try:
             signed = signature.verify(
                 request,

@@ -106,7 +106,9 @@ class Host:
 
             api = HttpServer(endpoint.handle, refuse=aws_refusal)
             door = HttpServer(
-                SocketEndpoint(engine, stop=wishes.put_nowait, rotate=reload_credentials).handle, upgrades=UPGRADES
+                SocketEndpoint(engine, stop=wishes.put_nowait, rotate=reload_credentials).handle,
+                upgrades=UPGRADES,
+                refuse=aws_refusal,
             )
             stack.push_async_callback(_close_both, api, door)
             await api.listen(tcp)

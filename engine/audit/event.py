@@ -8,22 +8,13 @@ import msgspec
 from engine.model.actions.table import Action
 from engine.model.audit import AuditRecord, Caller, RefusedCall
 from engine.model.base import Value, Wire
+from engine.model.constraints import SENSITIVE
 from engine.model.ids import ACCOUNT_ID, PARTITION
 from engine.source.location import redacted
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """App Runner's own word in its records."""
 
-_SECRET = frozenset(
-    {
-        "buildCommand",
-        "startCommand",
-        "runtimeEnvironmentVariables",
-        "runtimeEnvironmentSecrets",
-        "token",
-        "sshPrivateKey",
-    }
-)
 _URLS = frozenset({"repositoryUrl"})
 
 
@@ -156,7 +147,7 @@ def _shown(value: Any) -> Any:
         shown = {}
         for key, inner in value.items():
             name = key[0].lower() + key[1:]
-            if name in _SECRET:
+            if name in SENSITIVE:
                 shown[name] = HIDDEN
             elif name in _URLS and isinstance(inner, str):
                 shown[name] = redacted(inner)  # people put tokens into URLs

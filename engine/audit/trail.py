@@ -17,6 +17,7 @@ from engine.model.actions.table import Action
 from engine.model.audit import AuditChange, AuditQuery, AuditRecord, Caller, RefusedCall
 from engine.model.base import Wire
 from engine.model.clock import Clock
+from engine.model.errors import EngineError, ErrorCode
 from engine.store.audit_db import AuditDb
 
 FLUSH_EVERY_S = 0.2
@@ -83,9 +84,14 @@ class Trail:
         self._take(TurnedAway(id=str(uuid.uuid4()), at=self._clock.now(), call=call))
 
     async def find(self, query: AuditQuery) -> list[AuditRecord]:
-        """Newest first, those that have just been taken included. Raises TimeoutError, sqlite3.Error."""
+        """Newest first, those that have just been taken included. Raises EngineError where it cannot be searched."""
         await self._flush()
-        return await self._db.find(query)
+        try:
+            return await self._db.find(query)
+        except TimeoutError as error:
+            raise EngineError(ErrorCode.INVALID_REQUEST, "The search took too long. Choose a shorter time.") from error
+        except sqlite3.Error as error:
+            raise EngineError(ErrorCode.INTERNAL, f"The audit trail cannot be read: {error}.") from error
 
     @asynccontextmanager
     async def watch(self, query: AuditQuery) -> AsyncIterator[AsyncIterator[AuditChange]]:

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from engine.control.account import Account, tags_from
 from engine.control.paging import page
-from engine.control.revisions import active, is_latest, latest, meant_by, next_revision
+from engine.control.revisions import active, find, is_latest, latest, next_revision
 from engine.model.actions.auto_scaling import (
     AutoScalingConfiguration,
     CreateAutoScalingConfigurationRequest,
@@ -20,7 +20,7 @@ from engine.model.actions.auto_scaling import (
     UpdateDefaultAutoScalingConfigurationRequest,
     UpdateDefaultAutoScalingConfigurationResponse,
 )
-from engine.model.errors import EngineError, ErrorCode, invalid_request, quota_exceeded
+from engine.model.errors import ErrorCode, invalid_request
 from engine.model.ids import new_id
 from engine.model.resource import AutoScalingRecord, first_auto_scaling
 from engine.model.service import AutoScalingConfigurationSummary, ServiceStatus
@@ -30,7 +30,7 @@ KIND = "autoscalingconfiguration"
 NAMES_AT_MOST, REVISIONS_AT_MOST = 10, 5
 """App Runner's quotas."""
 
-_MISSING = "Auto scaling configuration with the provided ARN does not exist: {}."
+_WHAT = "auto scaling configuration"
 
 
 class AutoScaling:
@@ -55,9 +55,8 @@ class AutoScaling:
         records = self._store.resources(AutoScalingRecord)
         if arn is None:
             return next(record for record in records if record.is_default)
-        record = meant_by(arn, records, self._region, KIND)
-        if record is None or record.deleted_at is not None:
-            raise invalid_request(_MISSING.format(arn))
+        record = self._find(arn, records, missing=ErrorCode.INVALID_REQUEST)
+        _refuse_deleted(record)
         return record
 
     def summary_for(self, arn: str) -> AutoScalingConfigurationSummary:
@@ -75,13 +74,7 @@ class AutoScaling:
 
         def create(tx: Transaction) -> AutoScalingRecord:
             known = tx.resources(AutoScalingRecord)
-            names = {record.name for record in active(known)}
-            if name not in names and len(names) >= NAMES_AT_MOST:
-                raise quota_exceeded(f"The account has {len(names)} auto scaling configurations, as many as it can.")
-            revisions = len(active(known, name))
-            if revisions >= REVISIONS_AT_MOST:
-                raise quota_exceeded(f"{name} has {revisions} revisions, as many as one can have. Delete one first.")
-            revision = next_revision(known, name)
+            revision = next_revision(known, name, what=_WHAT, names=NAMES_AT_MOST, revisions=REVISIONS_AT_MOST)
             record = AutoScalingRecord(
                 id=config_id,
                 arn=self._account.arn(KIND, name, revision, config_id),
@@ -91,7 +84,7 @@ class AutoScaling:
                 created_at=now,
                 max_concurrency=request.max_concurrency or 100,
                 min_size=request.min_size or 1,
-                max_size=request.max_size or max(25, request.min_size or 1),
+                max_size=request.max_size or 25,
             )
             if record.min_size > record.max_size:
                 raise invalid_request(
@@ -181,11 +174,10 @@ class AutoScaling:
 
     # How.
 
-    def _find(self, arn: str, records: list[AutoScalingRecord]) -> AutoScalingRecord:
-        record = meant_by(arn, records, self._region, KIND)
-        if record is None:
-            raise EngineError(ErrorCode.RESOURCE_NOT_FOUND, _MISSING.format(arn))
-        return record
+    def _find(
+        self, arn: str, records: list[AutoScalingRecord], *, missing: ErrorCode = ErrorCode.RESOURCE_NOT_FOUND
+    ) -> AutoScalingRecord:
+        return find(arn, records, self._region, KIND, missing=missing, what=_WHAT)
 
     def _used(self) -> dict[str, str]:
         """ARNs in use, each with the name of a service that uses it."""

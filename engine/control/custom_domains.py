@@ -52,9 +52,10 @@ class CustomDomains:
             admit_domain_change(tx.service(service.id).status)
             known = tx.resources(CustomDomainRecord)
             for other in known:
-                for taken in wanted & _names(other.domain_name, www=other.www):
-                    owner = self._store.services[other.service_id].name
-                    raise invalid_request(f"{taken} is already associated with the service {owner}.")
+                for taken in wanted:
+                    if taken in _names(other.domain_name, www=other.www):
+                        owner = self._store.services[other.service_id].name
+                        raise invalid_request(f"{taken} is already associated with the service {owner}.")
             if sum(other.service_id == service.id for other in known) >= DOMAINS_AT_MOST:
                 raise invalid_request(f"A service can have at most {DOMAINS_AT_MOST} custom domains.")
             record = CustomDomainRecord(
@@ -170,8 +171,8 @@ def validation_names(name: str, *, www: bool) -> tuple[ValidationName, ...]:
     )
 
 
-def _names(name: str, *, www: bool) -> set[str]:
-    return {name, f"www.{name}"} if www else {name}
+def _names(name: str, *, www: bool) -> tuple[str, ...]:
+    return (name, f"www.{name}") if www else (name,)
 
 
 def _vpc_targets(store: StateStore, service_arn: str) -> tuple[VpcDnsTarget, ...]:

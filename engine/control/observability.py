@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from engine.control.account import Account, tags_from
 from engine.control.paging import page
-from engine.control.revisions import active, is_latest, latest, meant_by, next_revision
+from engine.control.revisions import active, find, is_latest, next_revision
 from engine.model.actions.observability import (
     CreateObservabilityConfigurationRequest,
     CreateObservabilityConfigurationResponse,
@@ -19,7 +19,7 @@ from engine.model.actions.observability import (
     ResourceStatus,
     TraceConfiguration,
 )
-from engine.model.errors import EngineError, ErrorCode, invalid_request, quota_exceeded
+from engine.model.errors import ErrorCode, invalid_request
 from engine.model.ids import DEFAULT_CONFIGURATION_NAME, new_id
 from engine.model.resource import ObservabilityRecord, first_observability
 from engine.model.service import ServiceObservabilityConfiguration
@@ -29,7 +29,7 @@ KIND = "observabilityconfiguration"
 NAMES_AT_MOST = REVISIONS_AT_MOST = 10
 """App Runner's quotas."""
 
-_MISSING = "Observability configuration with the provided ARN does not exist: {}."
+_WHAT = "observability configuration"
 
 
 class Observability:
@@ -52,12 +52,10 @@ class Observability:
         if wanted is None or not wanted.observability_enabled:
             return wanted
         records = self._store.resources(ObservabilityRecord)
-        arn = wanted.observability_configuration_arn
-        record = (
-            latest(records, DEFAULT_CONFIGURATION_NAME) if arn is None else meant_by(arn, records, self._region, KIND)
-        )
-        if record is None or record.deleted_at is not None:
-            raise invalid_request(_MISSING.format(arn))
+        arn = wanted.observability_configuration_arn or self._account.arn(KIND, DEFAULT_CONFIGURATION_NAME)
+        record = self._find(arn, records, missing=ErrorCode.INVALID_REQUEST)
+        if record.deleted_at is not None:
+            raise invalid_request("The observability configuration you specified has been deleted.")
         return replace(wanted, observability_configuration_arn=record.arn)
 
     async def create(
@@ -70,13 +68,9 @@ class Observability:
 
         def create(tx: Transaction) -> ObservabilityRecord:
             known = tx.resources(ObservabilityRecord)
-            names = {record.name for record in active(known)} - {DEFAULT_CONFIGURATION_NAME}
-            if name not in names and len(names) >= NAMES_AT_MOST:
-                raise quota_exceeded(f"The account has {len(names)} observability configurations, as many as it can.")
-            revisions = len(active(known, name))
-            if revisions >= REVISIONS_AT_MOST:
-                raise quota_exceeded(f"{name} has {revisions} revisions, as many as one can have. Delete one first.")
-            revision = next_revision(known, name)
+            # The one that is built in does not count.
+            counted = [record for record in known if record.name != DEFAULT_CONFIGURATION_NAME]
+            revision = next_revision(counted, name, what=_WHAT, names=NAMES_AT_MOST, revisions=REVISIONS_AT_MOST)
             record = ObservabilityRecord(
                 id=config_id,
                 arn=self._account.arn(KIND, name, revision, config_id),
@@ -140,11 +134,10 @@ class Observability:
         record = await self._account.write(delete)
         return DeleteObservabilityConfigurationResponse(observability_configuration=self._shape(record))
 
-    def _find(self, arn: str, records: list[ObservabilityRecord]) -> ObservabilityRecord:
-        record = meant_by(arn, records, self._region, KIND)
-        if record is None:
-            raise EngineError(ErrorCode.RESOURCE_NOT_FOUND, _MISSING.format(arn))
-        return record
+    def _find(
+        self, arn: str, records: list[ObservabilityRecord], *, missing: ErrorCode = ErrorCode.RESOURCE_NOT_FOUND
+    ) -> ObservabilityRecord:
+        return find(arn, records, self._region, KIND, missing=missing, what=_WHAT)
 
     def _shape(self, record: ObservabilityRecord) -> ObservabilityConfiguration:
         return ObservabilityConfiguration(

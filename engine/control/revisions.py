@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+from engine.model.errors import EngineError, ErrorCode, quota_exceeded
 from engine.model.ids import resource_arn
 
 
@@ -36,9 +37,26 @@ def is_latest(record: Revisioned, records: Sequence[Revisioned]) -> bool:
     return newest is not None and newest.arn == record.arn
 
 
-def next_revision(records: Sequence[Revisioned], name: str) -> int:
-    """One more than any that is still known, deleted ones included: a number never means two things."""
+def next_revision(records: Sequence[Revisioned], name: str, *, what: str, names: int, revisions: int) -> int:
+    """One more than any that is still known, deleted ones included: a number never means two things.
+
+    `names` and `revisions` are how many there can be, of `what`. Raises EngineError (ServiceQuotaExceededException).
+    """
+    others = {r.name for r in active(records)} - {name}
+    if len(others) >= names:
+        raise quota_exceeded(f"The account has {len(others)} {what}s, as many as it can. Delete one first.")
+    held = len(active(records, name))
+    if held >= revisions:
+        raise quota_exceeded(f"The {what} {name} has {held} revisions, as many as it can. Delete one first.")
     return max((r.revision for r in records if r.name == name), default=0) + 1
+
+
+def find(arn: str, records: Sequence[R], region: str, kind: str, *, missing: ErrorCode, what: str) -> R:
+    """What an ARN means, see `meant_by`. Raises EngineError with the code `missing`."""
+    record = meant_by(arn, records, region, kind)
+    if record is None:
+        raise EngineError(missing, f"{what.capitalize()} with the provided ARN does not exist: {arn}.")
+    return record
 
 
 def meant_by(arn: str, records: Sequence[R], region: str, kind: str) -> R | None:

@@ -72,14 +72,14 @@ class Services:
         self._edge_address = edge_address
 
     async def create(self, request: CreateServiceRequest) -> CreateServiceResponse:
-        self._check_references(request)
-        scaling = self._auto_scaling.chosen(request.auto_scaling_configuration_arn)
-        config = new_config(request, scaling.arn)
-        config = replace(config, observability=self._observability.chosen(config.observability))
         tags = tags_from(request.tags)
         now, service_id = self._account.clock.now(), new_id()
 
         def create(tx: Transaction) -> str:
+            self._check_references(request)
+            scaling = self._auto_scaling.chosen(request.auto_scaling_configuration_arn)
+            config = new_config(request, scaling.arn)
+            config = replace(config, observability=self._observability.chosen(config.observability))
             if self._store.named(request.service_name):
                 raise invalid_request(f"Service with the provided name already exists: {request.service_name}.")
             held = sum(record.status is not ServiceStatus.DELETED for record in self._store.services.values())
@@ -132,14 +132,14 @@ class Services:
 
     async def update(self, request: UpdateServiceRequest) -> UpdateServiceResponse:
         service_id, now = self._account.find_living_service(request.service_arn).id, self._account.clock.now()
-        self._check_references(request)
         arn = request.auto_scaling_configuration_arn
-        scaling = self._auto_scaling.chosen(arn).arn if arn else None
-        observability = self._observability.chosen(request.observability_configuration)
 
         def update(tx: Transaction) -> str:
             record = tx.service(service_id)
             admit_update(record.status)
+            self._check_references(request)
+            scaling = self._auto_scaling.chosen(arn).arn if arn else None
+            observability = self._observability.chosen(request.observability_configuration)
             config = updated_config(record.config, request, scaling or record.config.auto_scaling_arn)
             if observability is not None:
                 config = replace(config, observability=observability)

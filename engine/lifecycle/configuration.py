@@ -12,6 +12,9 @@ from engine.model.service import (
     EgressType,
     HealthCheckConfiguration,
     HealthCheckProtocol,
+    ImageConfiguration,
+    ImageRepository,
+    ImageRepositoryType,
     IngressConfiguration,
     InstanceConfiguration,
     IpAddressType,
@@ -86,17 +89,51 @@ def _build_inputs(source: SourceConfiguration) -> object:
 
 def full_source(source: SourceConfiguration) -> SourceConfiguration:
     code, image = source.code_repository, source.image_repository
-    if (code is None) == (image is None):
-        raise invalid_request("Exactly one of CodeRepository and ImageRepository must be given in SourceConfiguration.")
-    if code is not None:
+    if code is not None and image is None:
+        wanted = source.auto_deployments_enabled
         return replace(
             source,
             code_repository=_full_repository(code),
-            auto_deployments_enabled=True
-            if source.auto_deployments_enabled is None
-            else source.auto_deployments_enabled,
+            auto_deployments_enabled=True if wanted is None else wanted,
         )
-    return source
+    if image is not None and code is None:
+        return _full_image_source(source, image)
+    raise invalid_request("Exactly one of CodeRepository and ImageRepository must be given in SourceConfiguration.")
+
+
+def _full_image_source(source: SourceConfiguration, image: ImageRepository) -> SourceConfiguration:
+    public = image.image_repository_type is ImageRepositoryType.ECR_PUBLIC
+    authentication = source.authentication_configuration
+    if public and authentication is not None and authentication.access_role_arn is not None:
+        raise invalid_request("An image in ECR_PUBLIC needs no AccessRoleArn and takes none.")
+    configuration = image.image_configuration or ImageConfiguration()
+    _refuse_reserved(configuration.runtime_environment_variables, configuration.runtime_environment_secrets)
+    configuration = replace(configuration, port=_port(configuration.port))
+    # App Runner refuses this for ECR Public, too; what cannot be watched at all is a digest: it never moves.
+    fixed = "@" in image.image_identifier
+    wanted = source.auto_deployments_enabled
+    if wanted and fixed:
+        raise invalid_request(
+            "AutoDeploymentsEnabled needs a tag to watch: an image named by its digest never changes."
+        )
+    return replace(
+        source,
+        image_repository=replace(image, image_configuration=configuration),
+        auto_deployments_enabled=not (public or fixed) if wanted is None else wanted,
+    )
+
+
+def _port(port: str | None) -> str:
+    port = port or "8080"
+    if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise invalid_request(f"Port must be a number from 1 to 65535, not '{port[:20]}'.")
+    return port
+
+
+def _refuse_reserved(*names: dict[str, str] | None) -> None:
+    reserved = sorted(key for each in names for key in each or () if key.startswith("AWSAPPRUNNER"))
+    if reserved:
+        raise invalid_request(f"Environment names that begin with AWSAPPRUNNER are reserved: {', '.join(reserved)}.")
 
 
 def _full_repository(code: CodeRepository) -> CodeRepository:
@@ -105,20 +142,8 @@ def _full_repository(code: CodeRepository) -> CodeRepository:
     if configuration.configuration_source is ConfigurationSource.API:
         if values is None:
             raise invalid_request("CodeConfigurationValues must be given when ConfigurationSource is API.")
-        port = values.port or "8080"
-        if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-            raise invalid_request(f"Port must be a number from 1 to 65535, not '{port[:20]}'.")
-        reserved = sorted(
-            key
-            for names in (values.runtime_environment_variables, values.runtime_environment_secrets)
-            for key in names or ()
-            if key.startswith("AWSAPPRUNNER")
-        )
-        if reserved:
-            raise invalid_request(
-                f"Environment names that begin with AWSAPPRUNNER are reserved: {', '.join(reserved)}."
-            )
-        configuration = replace(configuration, code_configuration_values=replace(values, port=port))
+        _refuse_reserved(values.runtime_environment_variables, values.runtime_environment_secrets)
+        configuration = replace(configuration, code_configuration_values=replace(values, port=_port(values.port)))
     return replace(code, code_configuration=configuration, source_directory=code.source_directory or "/")
 
 

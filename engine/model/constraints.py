@@ -13,8 +13,18 @@ from msgspec import NODEFAULT, inspect
 
 from engine.model.base import Wire
 
-SENSITIVE = frozenset({"runtimeEnvironmentVariables", "runtimeEnvironmentSecrets", "buildCommand", "startCommand"})
-"""Members whose values are never repeated in a message."""
+SENSITIVE = frozenset(
+    {
+        "buildCommand",
+        "startCommand",
+        "runtimeEnvironmentVariables",
+        "runtimeEnvironmentSecrets",
+        "token",
+        "sshPrivateKey",
+    }
+)
+"""Members whose values are never repeated, neither in a message nor in the audit trail: those that the API's model
+marks, and the secrets of our own actions."""
 
 _HIDDEN = "***Sensitive Data***"
 _SHOWN = 80

@@ -13,7 +13,7 @@ ServiceName = Annotated[str, Limit(pattern=r"\A[A-Za-z0-9][A-Za-z0-9\-_]{3,39}\Z
 Arn = Annotated[
     str,
     Limit(
-        pattern=r"\Aarn:aws(-[\w]+)*:[a-z0-9\-\\.]{0,63}:[a-z0-9\-\\.]{0,63}:[0-9]{12}:(\w|/|-){1,1011}\Z",
+        pattern=r"\Aarn:aws(-[A-Za-z0-9_]+)*:[a-z0-9\-\\.]{0,63}:[a-z0-9\-\\.]{0,63}:[0-9]{12}:[A-Za-z0-9_/\-]{1,1011}\Z",
         min_length=1,
         max_length=1011,
     ),
@@ -21,7 +21,7 @@ Arn = Annotated[
 RoleArn = Annotated[
     str,
     Limit(
-        pattern=r"\Aarn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):iam::[0-9]{12}:(role|role/service-role)/[\w+=,.@\-/]{1,1000}\Z",
+        pattern=r"\Aarn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):iam::[0-9]{12}:(role|role/service-role)/[A-Za-z0-9_+=,.@\-/]{1,1000}\Z",
         min_length=29,
         max_length=1024,
     ),
@@ -99,14 +99,14 @@ class IpAddressType(StrEnum):
 
 class SourceCodeVersion(Wire, frozen=True, kw_only=True):
     type: SourceCodeVersionType
-    value: str
+    value: Text
 
 
 class CodeConfigurationValues(Wire, frozen=True, kw_only=True):
     runtime: ApiRuntime
     build_command: OneLine | None = None
     start_command: OneLine | None = None
-    port: str | None = None
+    port: Text | None = None
     runtime_environment_variables: dict[EnvKey, EnvValue] | None = None
     runtime_environment_secrets: dict[SecretName, SecretRef] | None = None
 
@@ -130,7 +130,7 @@ class CodeRepository(Wire, frozen=True, kw_only=True):
 class ImageConfiguration(Wire, frozen=True, kw_only=True):
     runtime_environment_variables: dict[EnvKey, EnvValue] | None = None
     start_command: OneLine | None = None
-    port: str | None = None
+    port: Text | None = None
     runtime_environment_secrets: dict[SecretName, SecretRef] | None = None
 
     def __repr__(self) -> str:
@@ -194,7 +194,7 @@ class EncryptionConfiguration(Wire, frozen=True, kw_only=True):
     kms_key: Annotated[
         str,
         Limit(
-            pattern=r"\Aarn:aws(-[\w]+)*:kms:[a-z\-]+-[0-9]{1}:[0-9]{12}:key/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z",
+            pattern=r"\Aarn:aws(-[A-Za-z0-9_]+)*:kms:[a-z\-]+-[0-9]{1}:[0-9]{12}:key/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z",
             max_length=256,
         ),
     ]

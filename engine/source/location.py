@@ -25,7 +25,7 @@ _SCHEMES = {
 }
 _FORMS = "Use https://host/owner/repository, git@host:owner/repository, ssh://…, git://…, file:///path or a path."
 
-_URL_SECRET = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>[^\s'\"<>]*)")
+_URL_SECRET = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://(?P<rest>[^\s'\"<>]*)")
 _SCP_SECRET = re.compile(r"(?<![^\s'\"])[^/@:\s'\"]+:[^/@\s'\"]+@(?=[^\s'\"]+:)")
 _MASK = "***"
 

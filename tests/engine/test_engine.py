@@ -7,6 +7,8 @@ import subprocess
 import psutil
 import pytest
 
+from engine.engine import Engine
+from engine.model.actions.auto_scaling import CreateAutoScalingConfigurationRequest
 from engine.model.actions.service import (
     DeleteServiceRequest,
     DescribeServiceRequest,
@@ -16,6 +18,7 @@ from engine.model.actions.service import (
     StartDeploymentRequest,
     UpdateServiceRequest,
 )
+from engine.model.actions.trail import LookupEventsRequest
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.log import LogKind
 from engine.model.metric import MetricName, MetricQuery
@@ -157,6 +160,61 @@ async def test_an_update_of_the_configuration_alone_builds_nothing(driver, repos
     assert "[AppRunner] Service update completed successfully. New configuration is deployed." in await driver.lines(
         service, LogKind.EVENTS
     )
+
+
+async def test_a_service_has_as_many_instances_as_its_min_size_and_loses_no_request_on_the_way(driver, repository):
+    repository.service()
+    server = (repository.path / "server.py").read_text()
+    repository.commit("Say who", server__py=server.replace('b"hello"', "str(os.getpid()).encode()"))
+    service = await driver.settled(await driver.create(repository.path))
+    made = await driver.engine.call(
+        CreateAutoScalingConfigurationRequest(auto_scaling_configuration_name="three", min_size=3)
+    )
+    stop = asyncio.Event()
+
+    async def ask() -> set[str]:
+        seen = set()
+        while not stop.is_set():
+            status, pid = await driver.get(service)
+            assert status == 200
+            seen.add(pid)
+        return seen
+
+    asking = asyncio.create_task(ask())
+    await driver.engine.call(
+        UpdateServiceRequest(
+            service_arn=service.service_arn,
+            auto_scaling_configuration_arn=made.auto_scaling_configuration.auto_scaling_configuration_arn,
+        )
+    )
+    updated = await driver.settled(service)
+    assert updated.auto_scaling_configuration_summary.auto_scaling_configuration_name == "three"
+    stop.set()
+    await asking
+    pids = set(await asyncio.gather(*(driver.get(service) for _ in range(30))))
+    assert len(pids) == 3, "each instance answers"
+
+
+async def test_the_trail_knows_who_did_what_also_after_a_restart(home, engine_settings, driver_for, repository):
+    repository.service()
+    engine = await Engine.open(home, engine_settings)
+    driver = driver_for(engine)
+    service = await driver.settled(await driver.create(repository.path))
+    with pytest.raises(EngineError):
+        await driver.engine.call(DescribeServiceRequest(service_arn=service.service_arn[:-1] + "x"))
+    await engine.close()
+    engine = await Engine.open(home, engine_settings)
+
+    answer = await engine.call(LookupEventsRequest())
+
+    await engine.close(stop_instances=True)
+    calls = [(event.event_name, event.username, json.loads(event.cloud_trail_event)) for event in answer.events]
+    assert [name for name, _, _ in calls if name != "DescribeService"] == ["CreateService"]
+    name, user, refused = calls[0]
+    assert (name, user, refused["errorCode"]) == ("DescribeService", "screen", "ResourceNotFoundException")
+    created = calls[-1][2]
+    assert created["responseElements"]["service"]["serviceArn"] == service.service_arn
+    assert [each.resource_name for each in answer.events[-1].resources] == [service.service_arn]
 
 
 async def test_an_instance_that_dies_is_replaced_and_an_event_says_why(driver, repository):

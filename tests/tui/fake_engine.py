@@ -1,11 +1,27 @@
 """FakeEngine: an EngineApi with scripted values of real shapes, and a clock that stands still."""
 
 import asyncio
+import json
 import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
+import msgspec
+
+from engine.model.actions.connection import (
+    Connection,
+    ConnectionStatus,
+    CreateConnectionRequest,
+    CreateConnectionResponse,
+    DeleteConnectionRequest,
+    DeleteConnectionResponse,
+    ListConnectionsRequest,
+    ListConnectionsResponse,
+    ProviderType,
+)
+from engine.model.actions.homerun import AuthorizeConnectionRequest, AuthorizeConnectionResponse
 from engine.model.actions.service import (
     CreateServiceRequest,
     CreateServiceResponse,
@@ -20,8 +36,9 @@ from engine.model.actions.service import (
     UpdateServiceRequest,
     UpdateServiceResponse,
 )
+from engine.model.audit import AuditChange, AuditQuery, AuditRecord
 from engine.model.errors import EngineError, ErrorCode, Failure, FailureKind
-from engine.model.ids import service_arn, service_id_of
+from engine.model.ids import resource_arn, service_arn, service_id_of
 from engine.model.instance import Address, Instance, InstanceState, ProcessHandle
 from engine.model.log import LogBatch, LogKind, LogLine, LogPage, LogQuery, LogSelector
 from engine.model.metric import MetricAnswer, MetricName, MetricQuery, Pulse, Series
@@ -163,6 +180,62 @@ def operation(
     )
 
 
+def record(
+    name: str,
+    number: int,
+    *,
+    of: Service | None = None,
+    error: tuple[str, str] = ("", ""),
+    refused: bool = False,
+    user: str = "homerun",
+    agent: str = "aws-cli/2.31.2 md/awscrt#0.27.6 ua/2.1 os/linux#6.8.0 md/arch#x86_64 lang/python#3.13.7",
+    parameters: object = None,
+    elements: object = None,
+    ago_s: float = 60,
+) -> AuditRecord:
+    """A call in the audit trail. Those that do not say otherwise have the service's ARN as their parameter."""
+    if parameters is None and of is not None:
+        parameters = {"serviceArn": of.service_arn}
+    key = "HRAKQ7XW3M5T2Y8ZB4NC" if user == "homerun" else ""
+    event = {
+        "eventVersion": "1.09",
+        "eventTime": datetime.fromtimestamp(NOW - ago_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": "apprunner.amazonaws.com",
+        "eventName": name,
+        "sourceIPAddress": "" if user == "screen" else "127.0.0.1",
+        "userAgent": "" if user == "screen" else agent,
+        **({"errorCode": error[0], "errorMessage": error[1]} if error[0] else {}),
+        "requestParameters": parameters,
+        "responseElements": elements,
+        "requestID": "" if user == "screen" else uuid_of(number + 50),
+        "eventID": uuid_of(number),
+    }
+    return AuditRecord(
+        seq=number,
+        id=uuid_of(number),
+        at=NOW - ago_s,
+        source="apprunner.amazonaws.com",
+        name=name,
+        read_only=name.startswith(("Describe", "List")),
+        refused=refused,
+        user=user,
+        access_key_id=key,
+        error_code=error[0],
+        resources=(of.service_arn,) if of is not None else (),
+        event=json.dumps(event),
+    )
+
+
+def connection(name: str, number: int, *, status: ConnectionStatus, provider: ProviderType) -> Connection:
+    return Connection(
+        connection_name=name,
+        connection_arn=resource_arn(REGION, "connection", name, hexed(number)),
+        provider_type=provider,
+        status=status,
+        created_at=NOW - number * 3600,
+    )
+
+
 BUILD_FAILURE = Failure(
     kind=FailureKind.BUILD,
     message='The build command "pip install -r requirements.txt" exited with code 1.',
@@ -219,6 +292,10 @@ class FakeEngine:
         self.pulses: dict[str, Pulse] = {}
         self.operations: dict[str, Operation] = {}
         self.lines: list[LogLine] = []
+        self.records: list[AuditRecord] = []
+        """The audit trail, oldest first."""
+        self.connections: dict[str, Connection] = {}
+        """By ARN."""
         self.calls: list[tuple[str, object]] = []
         self.refusal: Exception | None = None
         """Raised by the next command."""
@@ -235,7 +312,7 @@ class FakeEngine:
         self.pulses |= {pulse.service_id: pulse for pulse in pulses}
         self.operations |= {each.id: each for each in (*operations, *(v.operation for v in views if v.operation))}
 
-    def push(self, change: ServicesChange | OperationsChange | LogLine) -> None:
+    def push(self, change: ServicesChange | OperationsChange | LogLine | AuditRecord) -> None:
         """Tell every watcher."""
         match change:
             case ServicesChange():
@@ -247,6 +324,8 @@ class FakeEngine:
                 self.operations |= {each.id: each for each in change.changed}
             case LogLine():
                 self.lines.append(change)
+            case AuditRecord():
+                self.records.append(change)
         for watcher in self._watchers:
             watcher.put_nowait(change)
 
@@ -340,6 +419,33 @@ class FakeEngine:
         started = self._start(of, OperationType.DELETE_SERVICE, OperationStep.DRAIN)
         return DeleteServiceResponse(service=of, operation_id=started.id)
 
+    async def list_connections(self, request: ListConnectionsRequest) -> ListConnectionsResponse:
+        self._record("list_connections", request)
+        return ListConnectionsResponse(connection_summary_list=tuple(self.connections.values()))
+
+    async def create_connection(self, request: CreateConnectionRequest) -> CreateConnectionResponse:
+        self._record("create_connection", request)
+        pending = ConnectionStatus.PENDING_HANDSHAKE
+        name, number = request.connection_name, 400 + len(self.connections)
+        return CreateConnectionResponse(
+            connection=self._keep(connection(name, number, status=pending, provider=request.provider_type))
+        )
+
+    async def authorize_connection(self, request: AuthorizeConnectionRequest) -> AuthorizeConnectionResponse:
+        self._record("authorize_connection", request)
+        pending = self.connections[request.connection_arn]
+        return AuthorizeConnectionResponse(
+            connection=self._keep(msgspec.structs.replace(pending, status=ConnectionStatus.AVAILABLE))
+        )
+
+    async def delete_connection(self, request: DeleteConnectionRequest) -> DeleteConnectionResponse:
+        self._record("delete_connection", request)
+        return DeleteConnectionResponse(connection=self.connections.pop(request.connection_arn))
+
+    def _keep(self, kept: Connection) -> Connection:
+        self.connections[kept.connection_arn or ""] = kept
+        return kept
+
     async def info(self) -> EngineInfo:
         if self.is_down:
             raise ConnectionError("No engine answers at /home/ada/.local/share/homerun/run/engine.sock.")
@@ -414,10 +520,13 @@ class FakeEngine:
             kept = tuple(line for line in self.lines if _selects(selector, line))[-tail:]
             yield _log_batches(queue, selector, LogBatch(lines=kept))
 
+    @asynccontextmanager
+    async def watch_audit(self, query: AuditQuery) -> AsyncIterator[AsyncIterator[AuditChange]]:
+        async with self._watch() as queue:
+            yield _audit_changes(queue, query, tuple(self.records))
+
 
 def _with(of: Service, status: ServiceStatus) -> Service:
-    import msgspec
-
     return msgspec.structs.replace(of, status=status)
 
 
@@ -436,6 +545,18 @@ async def _log_batches(queue: asyncio.Queue, selector: LogSelector, first: LogBa
     async for line in _of_type(queue, LogLine, None):
         if line is not None and _selects(selector, line):
             yield LogBatch(lines=(line,))
+
+
+async def _audit_changes(
+    queue: asyncio.Queue, query: AuditQuery, known: tuple[AuditRecord, ...]
+) -> AsyncIterator[AuditChange]:
+    def wanted(record: AuditRecord) -> bool:
+        return record.refused or not record.read_only or not query.changes_only
+
+    yield AuditChange(snapshot=True, records=tuple(filter(wanted, known))[-query.limit :])
+    async for new in _of_type(queue, AuditRecord, None):
+        if new is not None and wanted(new):
+            yield AuditChange(records=(new,))
 
 
 def _selects(selector: LogSelector, line: LogLine) -> bool:
@@ -609,6 +730,15 @@ def town() -> FakeEngine:
         ),
     )
     _write_logs(engine, shop, broken, failed_create)
+    _write_trail(engine, shop, mailer)
+    engine.connections = {
+        each.connection_arn or "": each
+        for each in (
+            connection("acme-github", 41, status=ConnectionStatus.AVAILABLE, provider=ProviderType.GITHUB),
+            connection("acme-new", 42, status=ConnectionStatus.PENDING_HANDSHAKE, provider=ProviderType.GITHUB),
+            connection("old-bitbucket", 43, status=ConnectionStatus.ERROR, provider=ProviderType.BITBUCKET),
+        )
+    }
     return engine
 
 
@@ -652,6 +782,33 @@ def _write_logs(engine: FakeEngine, shop: Service, broken: Service, failed: Oper
         )
     ):
         engine.log(broken, LogKind.DEPLOYMENT, text, stream=re.sub("-", "", failed.id), ago_s=900 - index)
+
+
+def _write_trail(engine: FakeEngine, shop: Service, mailer: Service) -> None:
+    taken = ("InvalidRequestException", "Service with the provided name already exists: shop-api.")
+    unsigned = ("IncompleteSignatureException", "The request has no Authorization header.")
+    created = {"service": {"serviceName": "shop-api", "serviceArn": shop.service_arn, "status": "RUNNING"}}
+    source = {
+        "serviceName": "shop-api",
+        "sourceConfiguration": {
+            "codeRepository": {
+                "repositoryUrl": "https://github.com/acme/shop-api",
+                "codeConfiguration": {
+                    "configurationSource": "API",
+                    "codeConfigurationValues": {"startCommand": "HIDDEN_DUE_TO_SECURITY_REASONS"},
+                },
+            }
+        },
+    }
+    engine.records = [
+        record("CreateService", 1, of=shop, parameters=source, elements=created, ago_s=86_400 * 3),
+        record("PauseService", 2, of=mailer, user="screen", elements={"operationId": uuid_of(14)}, ago_s=7300),
+        record("DescribeService", 3, of=shop, ago_s=3000),
+        record("StartDeployment", 4, of=shop, user="screen", elements={"operationId": uuid_of(1)}, ago_s=1300),
+        record("ListServices", 5, parameters={}, ago_s=120),
+        record("ListServices", 6, error=unsigned, refused=True, user="unknown", agent="curl/8.5.0", ago_s=95),
+        record("CreateService", 7, error=taken, parameters=source, ago_s=40),
+    ]
 
 
 def city(count: int) -> FakeEngine:

@@ -292,6 +292,21 @@ async def test_a_refused_creation_comes_back_as_it_was_typed_with_the_reason(ope
         await settled(pilot, lambda: "create_service" in commands(engine))
 
 
+async def test_a_creation_that_finds_no_engine_comes_back_as_it_was_typed_too(open_app, fake, settled):
+    engine = fake.town()
+    app = open_app(engine)
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("n")
+        await settled(pilot, lambda: "Create a service" in text_of(app))
+        await pilot.press(*"https://host/python-hello", "enter")
+        await settled(pilot, lambda: app.screen._step == "build")
+        engine.refusal = ConnectionError("The engine has gone away.")
+        await pilot.press("ctrl+s")
+        await settled(pilot, lambda: "The engine has gone away. Try again when it is back." in text_of(app))
+        assert app.screen.form.repository == "https://host/python-hello"
+
+
 async def test_an_unexpected_error_is_shown_in_full_and_logged(open_app, fake, settled, caplog):
     engine = fake.town()
     engine.refusal = RuntimeError("the [impossible] happened")
@@ -381,7 +396,7 @@ async def test_enter_drills_down_and_escape_climbs_back(open_app, settled):
         await go_to_service(pilot, settled, "shop-api")
         dashboard = app.dashboard
         await pilot.press("enter")
-        assert dashboard.activity.table.has_focus
+        assert dashboard.activity.main_widget().has_focus
         await pilot.press("down", "enter")
         await pilot.pause()
         assert dashboard.logs.view.has_focus
@@ -482,10 +497,158 @@ async def test_the_newest_operation_is_highlighted_until_the_user_moves(open_app
         shop = engine.services[fake.hexed(1)].service
         newest = fake.operation(shop, 70, status=OperationStatus.IN_PROGRESS, step=OperationStep.BUILD, ago_s=1)
         engine.push_view(fake.view(shop, operation=newest))
-        await settled(pilot, lambda: newest.id in activity.table.keys)
+        await settled(pilot, lambda: newest.id in activity.main_widget().keys)
         assert activity.operation.id == chosen.id
         await pilot.press("home")
         assert activity.operation.id == newest.id
+
+
+async def show_audit(pilot, settled, *keys: str) -> None:
+    await settled(pilot)
+    await go_to_service(pilot, settled, "shop-api")
+    await pilot.press(*keys, "A")
+    await settled(pilot, lambda: pilot.app.dashboard.activity.calls.table.keys)
+
+
+async def test_the_activity_pane_turns_to_the_audit_trail_and_back(open_app, settled):
+    app = open_app()
+    async with app.run_test(size=WIDE) as pilot:
+        await show_audit(pilot, settled, "2")
+        activity = app.dashboard.activity
+        shown = text_of(app)
+        assert "2 Activity: audit trail" in shown
+        assert "⊘ Incomplete" in shown
+        assert "of shop-api" not in shown
+        assert activity.calls.table.has_focus
+        await pilot.press("A")
+        await pilot.pause()
+        assert "audit trail" not in text_of(app)
+        assert "of shop-api" in text_of(app)
+        assert activity.operations.table.has_focus
+
+
+async def test_the_audit_trail_leaves_the_focus_and_the_log_where_they_were(open_app, settled):
+    app = open_app()
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await go_to_service(pilot, settled, "shop-api")
+        dashboard = app.dashboard
+        await pilot.press("2", "down", "right_square_bracket", "right_square_bracket", "1")
+        subject = dashboard.logs.subject
+        await pilot.press("A")
+        await settled(pilot, lambda: dashboard.activity.calls.table.keys)
+        assert dashboard.services.table.has_focus
+        assert dashboard.logs.subject == subject
+
+
+async def test_the_audit_trail_comes_to_the_front_where_one_pane_has_the_screen(open_app, settled):
+    app = open_app()
+    async with app.run_test(size=SMALL) as pilot:
+        await show_audit(pilot, settled)
+        assert app.dashboard.activity.display
+        assert app.dashboard.focused is app.dashboard.activity.main_widget()
+        await pilot.press("1", "2")
+        assert app.dashboard.activity.calls.table.has_focus
+
+
+async def test_the_scope_of_the_audit_trail_is_changes_or_all_calls(open_app, settled):
+    app = open_app()
+    async with app.run_test(size=SMALL) as pilot:
+        await show_audit(pilot, settled)
+        assert "─ changes ─" in text_of(app)
+        assert "DescribeService" not in text_of(app)
+        await pilot.press("a")
+        await settled(pilot, lambda: "DescribeService" in text_of(app))
+        assert "─ all calls ─" in text_of(app)
+        await pilot.press("a")
+        await settled(pilot, lambda: "DescribeService" not in text_of(app))
+        await pilot.press("A")
+        await pilot.pause()
+        assert "of shop-api" in text_of(app), "the scope of operations is another one"
+
+
+async def test_the_highlighted_call_is_told_in_full_and_scrolls(open_app, settled):
+    app = open_app()
+    async with app.run_test(size=SMALL) as pilot:
+        await show_audit(pilot, settled)
+        for part in ("InvalidRequestException", "already exists: shop-api.", "from 127.0.0.1", "aws-cli/", "request "):
+            assert part in text_of(app)
+        assert "HIDDEN_DUE_TO_SECURITY_REASONS" not in text_of(app)
+        await pilot.press(*["J"] * 12)
+        await settled(pilot, lambda: "HIDDEN_DUE_TO_SECURITY_REASONS" in text_of(app))
+        await pilot.press("down")
+        await settled(pilot, lambda: "no Authorization header" in text_of(app))
+
+
+async def test_new_calls_arrive_and_the_one_that_is_read_stays(open_app, fake, settled):
+    engine = fake.town()
+    engine.records = [fake.record("StartDeployment", number) for number in range(1, 41)]
+    app = open_app(engine)
+    async with app.run_test(size=SMALL) as pilot:
+        await show_audit(pilot, settled)
+        calls = app.dashboard.activity.calls
+        first = fake.record("PauseService", 90, of=engine.services[fake.hexed(2)].service, ago_s=0)
+        engine.push(first)
+        await settled(pilot, lambda: calls.subject() == first)
+        await pilot.press("down")
+        read = calls.subject()
+        for number in range(30):
+            engine.push(fake.record("ResumeService", 100 + number, ago_s=0))
+        await settled(pilot, lambda: len(calls.table.keys) == 71)
+        assert calls.subject() == read
+        assert calls.table.cursor_row - calls.table.scroll_offset.y == 1, "on the same line of the screen"
+        await pilot.press("home")
+        await settled(pilot, lambda: calls.subject().name == "ResumeService")
+
+
+async def test_the_audit_trail_does_not_care_for_the_selected_service(open_app, settled):
+    app = open_app()
+    async with app.run_test(size=WIDE) as pilot:
+        await show_audit(pilot, settled)
+        before = list(app.dashboard.activity.calls.table.keys)
+        await go_to_service(pilot, settled, "mailer")
+        await pilot.pause()
+        assert app.dashboard.activity.calls.table.keys == before
+        assert "2 Activity: audit trail" in text_of(app)
+
+
+async def test_an_empty_audit_trail_says_so(open_app, fake, settled):
+    engine = fake.town()
+    engine.records.clear()
+    app = open_app(engine)
+    async with app.run_test(size=SMALL) as pilot:
+        await settled(pilot)
+        await pilot.press("A")
+        await settled(pilot, lambda: "Nothing has been changed yet" in text_of(app))
+        await pilot.press("a")
+        await settled(pilot, lambda: "Nobody has asked for anything yet" in text_of(app))
+
+
+async def test_the_audit_trail_outlasts_a_lost_engine(open_app, fake, settled):
+    engine = fake.town()
+    app = open_app(engine)
+    async with app.run_test(size=SMALL) as pilot:
+        await show_audit(pilot, settled)
+        engine.drop()
+        await settled(pilot, lambda: app.connection.state is ConnectionState.RECONNECTING)
+        assert "PauseService" in text_of(app), "what was known stays in sight"
+        engine.records.append(fake.record("DeleteService", 95, ago_s=0))
+        engine.is_down = False
+        await settled(pilot, lambda: "DeleteService" in text_of(app))
+
+
+async def test_what_a_caller_sent_is_neither_markup_nor_control(open_app, fake, settled):
+    engine = fake.town()
+    evil = "[red]x[/] \x1b]0;title\x07y"
+    parameters = {"serviceName": evil, "[bold]key[/]": "\x9b2J"}
+    engine.records = [fake.record(evil, 1, error=(evil, evil), agent=evil, user=evil, parameters=parameters)]
+    app = open_app(engine)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await show_audit(pilot, settled, "2")
+        await pilot.press("z")
+        await settled(pilot, lambda: "[bold]key[/]" in text_of(app))
+        assert text_of(app).count("[red]x[/]") >= 6
+        assert not {"\x1b", "\x07", "\x9b"} & set(text_of(app))
 
 
 async def test_durations_of_open_operations_grow(open_app, fake, settled):

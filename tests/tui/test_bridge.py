@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from engine.model.audit import AuditQuery
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.log import LogKind, LogSelector
 from engine.model.metric import Pulse
@@ -134,6 +135,37 @@ async def test_a_refused_subscription_is_told_and_a_vanished_service_is_not(fake
         bridge.follow_metrics(fake.hexed(2), TimeRange.HOUR_1)
         await until(lambda: post.count(WatchRefused))
         assert next(m for m in post.messages if isinstance(m, WatchRefused)).reason == "the telemetry cannot be read"
+
+
+async def test_the_audit_trail_is_watched_only_while_somebody_wants_it(fake, running):
+    engine = fake.town()
+    async with running(engine) as (bridge, _):
+        await until(lambda: bridge.world.loaded)
+        await asyncio.sleep(0.05)
+        idle = len(engine._watchers)
+        assert bridge.world.calls(reads=True) is None
+        bridge.follow_audit(AuditQuery(limit=1000))
+        await until(lambda: bridge.world.calls(reads=True))
+        assert len(engine._watchers) == idle + 1
+        bridge.follow_audit(None)
+        await until(lambda: len(engine._watchers) == idle)
+        engine.push(fake.record("PauseService", 99))
+        await asyncio.sleep(0.05)
+        assert len(bridge.world.calls(reads=True)) == 7, "what is known stays, nothing is added"
+
+
+async def test_a_flood_of_calls_is_few_messages(fake, running):
+    engine = fake.town()
+    async with running(engine) as (bridge, post):
+        bridge.follow_audit(AuditQuery(limit=1000))
+        await until(lambda: bridge.world.calls(reads=True))
+        await asyncio.sleep(0.1)
+        before = post.count(WorldChanged)
+        for number in range(500):
+            engine.push(fake.record("ListServices", 100 + number))
+        await until(lambda: bridge.world.calls(reads=True)[0].seq == 599)
+        await asyncio.sleep(0.12)
+        assert post.count(WorldChanged) - before <= 2
 
 
 async def test_losing_the_engine_ends_the_reading_with_a_connection_error(fake):

@@ -149,6 +149,62 @@ def test_activity_of_all(looks, size):
     assert looks(size, "2", "a", service="shop-api")
 
 
+@every_size
+def test_the_audit_trail(looks, size, settled):
+    async def listed(pilot):
+        await settled(pilot, lambda: pilot.app.dashboard.activity.calls.table.keys)
+
+    assert looks(size, "2", "A", listed, service="shop-api")
+
+
+@two_sizes
+def test_all_calls(looks, size, settled):
+    async def listed(pilot):
+        await settled(pilot, lambda: len(pilot.app.dashboard.activity.calls.table.keys) == 7)
+
+    assert looks(size, "2", "A", "a", listed, "down", "z", service="shop-api")
+
+
+@small
+def test_an_empty_audit_trail(looks, size, settled, open_app, fake):
+    engine = fake.town()
+    engine.records.clear()
+
+    async def read(pilot):
+        await settled(pilot, lambda: pilot.app.dashboard.bridge.world.trail is not None)
+
+    assert looks(size, "A", read, app=open_app(engine))
+
+
+@every_size
+def test_connections(looks, size):
+    assert looks(size, "C", "down", service="shop-api")
+
+
+@small
+def test_no_connections_yet(looks, size, open_app, fake):
+    assert looks(size, "C", app=open_app(fake.FakeEngine()))
+
+
+@every_size
+def test_authorizing_a_connection(looks, size, open_app, fake, settled):
+    engine = fake.town()
+
+    async def listed(pilot):
+        await settled(pilot, lambda: pilot.app.screen.connection is not None)
+        engine.refusal = EngineError(ErrorCode.INTERNAL, "The key of this home cannot be read: [b]damaged[/b].")
+
+    async def refused(pilot):
+        await settled(pilot, lambda: engine.refusal is None and pilot.app.screen.query_one("#problem").display)
+
+    assert looks(size, "C", listed, "down", "enter", *"ghp_token", "enter", refused, app=open_app(engine))
+
+
+@small
+def test_a_new_connection(looks, size):
+    assert looks(size, "C", "n", *"acme-bitbucket", "tab", "right")
+
+
 @two_sizes
 def test_filtering_services(looks, size):
     assert looks(size, "slash", *"status:run")

@@ -2,9 +2,10 @@
 
 import msgspec
 
+from engine.model.audit import AuditChange
 from engine.model.metric import Pulse
 from engine.model.watch import OperationsChange, ServicesChange
-from tui.world import World
+from tui.world import MOST_CALLS, World
 
 
 def test_changes_add_up(fake):
@@ -13,12 +14,12 @@ def test_changes_add_up(fake):
     pulse = Pulse(service_id=fake.hexed(1), requests_per_s=1, cpu_percent=1, memory_bytes=1)
     world.apply_services(ServicesChange(snapshot=True, changed=(a, b), pulses=(pulse,)))
     assert world.loaded
-    assert world.take_news() == (True, False)
+    assert world.take_news() == (True, False, False)
     world.apply_services(ServicesChange(removed=(fake.hexed(1),)))
     assert list(world.services) == [fake.hexed(2)]
     assert world.pulses == {}
-    assert world.take_news() == (True, False)
-    assert world.take_news() == (False, False)
+    assert world.take_news() == (True, False, False)
+    assert world.take_news() == (False, False, False)
 
 
 def test_a_new_snapshot_forgets_what_is_gone(fake):
@@ -36,7 +37,7 @@ def test_an_older_word_about_an_operation_does_not_win(fake):
     world.take_news()
     world.apply_operations(OperationsChange(snapshot=True, changed=(old,)))
     assert world.history() == [new]
-    assert world.take_news() == (False, False), "the same again is no news"
+    assert world.take_news() == (False, False, False), "the same again is no news"
 
 
 def test_history_is_newest_first_and_of_one_service_when_asked(fake):
@@ -50,6 +51,29 @@ def test_history_is_newest_first_and_of_one_service_when_asked(fake):
     world.apply_operations(OperationsChange(changed=(first, second, third)))
     assert world.history() == [third, second, first]
     assert world.history(a.service_id) == [third, first]
+
+
+def test_the_trail_is_newest_first_bounded_and_starts_over_with_a_snapshot(fake):
+    world = World()
+    assert world.calls(reads=True) is None, "not known yet"
+    world.apply_audit(AuditChange(snapshot=True))
+    assert world.take_news() == (False, False, True)
+    assert world.calls(reads=True) == []
+    for number in range(MOST_CALLS + 50):
+        world.apply_audit(AuditChange(records=(fake.record("ListServices", number),)))
+    calls = world.calls(reads=True)
+    assert [calls[0].seq, calls[-1].seq, len(calls)] == [MOST_CALLS + 49, 50, MOST_CALLS]
+    world.apply_audit(AuditChange(snapshot=True, records=(fake.record("ListServices", 7),)))
+    assert [call.seq for call in world.calls(reads=True)] == [7]
+
+
+def test_without_reads_the_trail_keeps_changes_and_what_was_turned_away(fake):
+    world = World()
+    pause, read = fake.record("PauseService", 1), fake.record("ListServices", 2)
+    away = fake.record("ListServices", 3, error=("X", "y"), refused=True)
+    world.apply_audit(AuditChange(snapshot=True, records=(pause, read, away)))
+    assert world.calls(reads=True) == [away, read, pause]
+    assert world.calls(reads=False) == [away, pause]
 
 
 def test_the_history_is_bounded(fake):

@@ -20,10 +20,9 @@ from engine.model.actions.homerun import AuthorizeConnectionRequest
 from engine.model.api import EngineApi
 from engine.model.errors import HomerunError
 from engine.model.home import Home
+from tui.private_key import read_private_key
 
 T = TypeVar("T")
-
-_KEY_MAX = 16 * 1024
 
 
 def show(home: Home) -> int:
@@ -96,16 +95,9 @@ def _read_token(name: str) -> str:
 
 def _read_key(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_KEY_MAX + 1)
-        text = raw.decode("ascii")
-    except OSError as error:
-        raise HomerunError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise HomerunError(f"{path} holds no SSH private key.") from error
-    if len(raw) > _KEY_MAX or not text.startswith("-----BEGIN ") or "PRIVATE KEY" not in text.partition("\n")[0]:
-        raise HomerunError(f"{path} holds no SSH private key.")
-    return text
+        return read_private_key(str(path))
+    except ValueError as error:
+        raise HomerunError(str(error)) from error
 
 
 def _provider(connection: Connection) -> str:

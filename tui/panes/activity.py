@@ -1,108 +1,158 @@
-"""ActivityPane: operations as they run, and everything about the highlighted one, its failure first of all."""
+"""ActivityPane: operations as they run, or the audit trail of calls; everything about the highlighted one below."""
 
 from collections.abc import Mapping, Sequence
 
-from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.getters import query_one
 from textual.reactive import reactive
-from textual.widgets import Static
 
+from engine.model.audit import AuditRecord
 from engine.model.operation import Operation
 from engine.model.watch import ServiceView
+from tui.panes.history import History
 from tui.panes.pane import Pane
+from tui.presenters import audit
+from tui.presenters.audit import call_cells, call_content, empty_text
 from tui.presenters.operations import COLUMNS, operation_cells, operation_content
 from tui.presenters.table import Cells
 from tui.text import clean
 from tui.widgets.row_table import RowTable
 
 
-class ActivityPane(Pane):
-    """Pane 2. The cursor stays on the newest operation until the user moves it."""
-
-    BINDINGS = [
-        Binding("shift+down,J", "scroll_detail(1)", "Scroll the detail down", show=False),
-        Binding("shift+up,K", "scroll_detail(-1)", "Scroll the detail up", show=False),
-    ]
-
-    everything: reactive[bool] = reactive(False)
-    """Operations of all services, not only of the selected one."""
-
-    table = query_one(RowTable)
-    detail = query_one("#detail", VerticalScroll)
-    detail_text = query_one("#detail-text", Static)
-    empty = query_one("#no-activity", Static)
+class Operations(History):
+    """Operations of a service or of all, their failures first of all."""
 
     def __init__(self) -> None:
-        super().__init__(id="activity")
-        self._operations: Sequence[Operation] = ()
+        super().__init__(COLUMNS, id="operations", table_id="activity-table")
         self._views: Mapping[str, ServiceView] = {}
         self._by_id: dict[str, Operation] = {}
-        self._pinned = False
-        self._detailed: Operation | None = None
         self._now = 0.0
-
-    def compose(self) -> ComposeResult:
-        yield RowTable(COLUMNS, id="activity-table")
-        with VerticalScroll(id="detail", can_focus=False):
-            yield Static(id="detail-text")
-        yield Static("Nothing has happened here yet.", id="no-activity")
-
-    def main_widget(self) -> RowTable:
-        return self.table
 
     @property
     def operation(self) -> Operation | None:
         """The highlighted one."""
         return self._by_id.get(self.table.cursor_key)
 
-    def show(self, operations: Sequence[Operation], views: Mapping[str, ServiceView], now: float, whose: str) -> None:
-        """`operations` newest first; `whose` is the name of the service they are of, "" for all."""
-        if [operation.id for operation in operations[-1:]] != [operation.id for operation in self._operations[-1:]]:
-            self._pinned = self._pinned and self.table.cursor_key in {operation.id for operation in operations}
-        self._operations, self._views, self._now = operations, views, now
+    def show(
+        self, operations: Sequence[Operation], views: Mapping[str, ServiceView], now: float, *, everything: bool
+    ) -> None:
+        """`operations` newest first; `everything` says that they are of several services."""
+        self._views, self._now = views, now
         self._by_id = {operation.id: operation for operation in operations}
-        self.table.show(
-            [operation.id for operation in operations],
-            self._cells,
-            hidden=frozenset() if self.everything else frozenset({"service"}),
-        )
-        if operations and not self._pinned:
-            self.table.move_to(operations[0].id)
-        self.set_class(not operations, "-empty")
-        self.show_note(Content.styled("all services" if self.everything else f"of {clean(whose)}", "$text-muted"))
-        self._show_detail()
+        hidden = frozenset[str]() if everything else frozenset({"service"})
+        self.fill(list(self._by_id), self._cells, hidden=hidden, nothing="Nothing has happened here yet.")
 
     def tick(self, now: float) -> None:
         """Let the durations of open operations grow."""
         self._now = now
-        if any(operation.status.is_open for operation in self._operations):
+        if any(operation.status.is_open for operation in self._by_id.values()):
             self.table.refresh_changed()
-            self._show_detail()
+            self.show_detail()
+
+    def subject(self) -> Operation | None:
+        return self.operation
+
+    def content(self) -> Content:
+        operation = self.operation
+        return operation_content(operation) if operation is not None else Content()
+
+    def show_detail(self) -> None:
+        operation = self.operation
+        self.set_class(operation is not None and operation.failure is not None, "-failed")
+        super().show_detail()
 
     def _cells(self, operation_id: str) -> Cells:
         operation = self._by_id[operation_id]
         return operation_cells(operation, self._views.get(operation.service_id), self._now)
 
-    def _show_detail(self) -> None:
-        operation = self.operation
-        if operation == self._detailed:
-            return
-        self._detailed = operation
-        content = operation_content(operation) if operation is not None else Content()
-        self.set_class(operation is not None and operation.failure is not None, "-failed")
-        self.set_class(not content, "-nothing-more")
-        self.detail_text.update(content)
 
-    def action_scroll_detail(self, lines: int) -> None:
-        self.detail.scroll_relative(y=lines, animate=False)
+class Calls(History):
+    """The audit trail: who asked for what, and what came of it."""
 
-    @on(RowTable.Highlighted)
-    def _moved(self, event: RowTable.Highlighted) -> None:
-        if event.by_user:
-            self._pinned = self.table.cursor_row > 0
-        self.detail.scroll_home(animate=False)
-        self._show_detail()
+    def __init__(self) -> None:
+        super().__init__(audit.COLUMNS, id="calls", table_id="audit-table")
+        self._by_id: dict[str, AuditRecord] = {}
+        self._now = 0.0
+
+    def show(self, records: Sequence[AuditRecord], now: float, *, nothing: str) -> None:
+        """`records` newest first; `nothing` is the sentence for none."""
+        self._now = now
+        self._by_id = {record.id: record for record in records}
+        self.fill(list(self._by_id), self._cells, nothing=nothing)
+
+    def subject(self) -> AuditRecord | None:
+        return self._by_id.get(self.table.cursor_key)
+
+    def content(self) -> Content:
+        record = self.subject()
+        return call_content(record) if record is not None else Content()
+
+    def _cells(self, record_id: str) -> Cells:
+        return call_cells(self._by_id[record_id], self._now)
+
+
+class ActivityPane(Pane):
+    """Pane 2."""
+
+    everything: reactive[bool] = reactive(False)
+    """Operations of all services, not only of the selected one."""
+    audit: reactive[bool] = reactive(False, init=False)
+    """The audit trail instead of operations. It is the account's, whatever service is selected."""
+    reads: reactive[bool] = reactive(False, init=False)
+    """All calls of the audit trail, not only changes and those that were turned away."""
+
+    operations = query_one(Operations)
+    calls = query_one(Calls)
+
+    def __init__(self) -> None:
+        super().__init__(id="activity")
+        self._whose = ""
+
+    def compose(self) -> ComposeResult:
+        yield Operations()
+        yield Calls()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._switch()
+
+    def main_widget(self) -> RowTable:
+        return self.calls.table if self.audit else self.operations.table
+
+    @property
+    def operation(self) -> Operation | None:
+        """The highlighted one, whether it is in sight or the audit trail stands before it."""
+        return self.operations.operation
+
+    def show(self, operations: Sequence[Operation], views: Mapping[str, ServiceView], now: float, whose: str) -> None:
+        """`operations` newest first; `whose` is the name of the service they are of, "" for all."""
+        self._whose = clean(whose)
+        self.operations.show(operations, views, now, everything=self.everything)
+        self._show_scope()
+
+    def show_calls(self, records: Sequence[AuditRecord] | None, now: float) -> None:
+        """`records` newest first; None while they are not known."""
+        self.calls.show(records or (), now, nothing=empty_text(known=records is not None, reads=self.reads))
+
+    def tick(self, now: float) -> None:
+        self.operations.tick(now)
+
+    def watch_audit(self) -> None:
+        self._switch()
+
+    def watch_reads(self) -> None:
+        self._show_scope()
+
+    def _switch(self) -> None:
+        self.operations.display = not self.audit
+        self.calls.display = self.audit
+        self.aspect = "audit trail" if self.audit else ""
+        self._show_scope()
+
+    def _show_scope(self) -> None:
+        if self.audit:
+            scope = "all calls" if self.reads else "changes"
+        else:
+            scope = "all services" if self.everything else f"of {self._whose}"
+        self.show_note(Content.styled(scope, "$text-muted"))

@@ -17,6 +17,8 @@ class Pane(Vertical):
     """It has the focus, or had it last."""
     alone: reactive[bool] = reactive(False)
     """It is the only one on the screen: its title then names the others too."""
+    aspect: reactive[str] = reactive("")
+    """Which of several things it shows, for its title; "" for the usual one."""
 
     _note: Content | None = None
 
@@ -27,6 +29,9 @@ class Pane(Vertical):
         self._show_title()
 
     def watch_current(self) -> None:
+        self._show_title()
+
+    def watch_aspect(self) -> None:
         self._show_title()
 
     def main_widget(self) -> Widget:
@@ -40,8 +45,9 @@ class Pane(Vertical):
             if here or self.alone:
                 style = ("bold" if self.current or self.alone else "") if here else "$text-muted"
                 key = "bold $footer-key-foreground" if here else "$footer-key-foreground 70%"
+                aspect = f": {self.aspect}" if here and self.aspect else ""
                 titles.append(
-                    Content.assemble((str(number), key), (f" {name}", style)).stylize(
+                    Content.assemble((str(number), key), (f" {name}{aspect}", style)).stylize(
                         f"@click=screen.act('pane_{pane}')"
                     )
                 )

@@ -13,6 +13,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Static
 
+from engine.model.audit import AuditQuery
 from engine.model.log import LogKind, LogSelector
 from engine.model.operation import Operation
 from engine.model.watch import ServiceView
@@ -39,6 +40,7 @@ from tui.text import clean
 from tui.verbs import Verbs
 from tui.widgets.bars import Bar, KeyBar
 from tui.widgets.row_table import RowTable
+from tui.world import MOST_CALLS
 
 if TYPE_CHECKING:
     from tui.app import HomerunApp
@@ -141,8 +143,8 @@ class Dashboard(Screen[None]):
     @on(WorldChanged)
     def _world_changed(self) -> None:
         world = self.bridge.world
-        services_changed, operations_changed = world.take_news()
-        if services_changed:
+        news = world.take_news()
+        if news.services:
             self.services.show(world.services, world.pulses, self.now)
             if self._awaited in world.services:
                 self.select(self._awaited)
@@ -150,9 +152,11 @@ class Dashboard(Screen[None]):
                 self.selected = self.services.table.cursor_key
             self._show_surroundings()
             self._show_service()
-        if services_changed or operations_changed:
+        if news.services or news.operations:
             self._show_activity()
             self._follow_logs()
+        if news.calls:
+            self._show_calls()
 
     @on(LogsArrived)
     def _logs_arrived(self) -> None:
@@ -177,6 +181,7 @@ class Dashboard(Screen[None]):
             world = self.bridge.world
             self.services.show(world.services, world.pulses, self.now)
             self._show_activity()
+            self._show_calls()
 
     # What is selected, and what follows from it.
 
@@ -239,6 +244,10 @@ class Dashboard(Screen[None]):
         self.logs.subject = deployment_title(deployment) if deployment else ""
         self.bridge.follow_logs(self._log_selector())
 
+    def _follow_audit(self) -> None:
+        query = AuditQuery(changes_only=not self.activity.reads, limit=MOST_CALLS)
+        self.bridge.follow_audit(query if self.activity.audit else None)
+
     def _follow_metrics(self) -> None:
         self.bridge.follow_metrics(self.selected, self.metrics.time_range)
 
@@ -266,6 +275,10 @@ class Dashboard(Screen[None]):
             self.now,
             "" if everything or view is None else view.service.service_name,
         )
+
+    def _show_calls(self) -> None:
+        if self.activity.audit:
+            self.activity.show_calls(self.bridge.world.calls(reads=self.activity.reads), self.now)
 
     def _show_surroundings(self) -> None:
         """The top bar, and a face instead of the panes where there is nothing to show in them."""
@@ -369,8 +382,22 @@ class Dashboard(Screen[None]):
         self.services.reverse = not self.services.reverse
 
     def do_activity_scope(self) -> None:
-        self.activity.everything = not self.activity.everything
-        self._show_activity()
+        if self.activity.audit:
+            self.activity.reads = not self.activity.reads
+            self._follow_audit()
+            self._show_calls()
+        else:
+            self.activity.everything = not self.activity.everything
+            self._show_activity()
+        self._reveal("activity")
+
+    def do_activity_audit(self) -> None:
+        focused = self.activity.has_focus_within
+        self.activity.audit = not self.activity.audit
+        self._follow_audit()
+        self._show_calls()
+        if focused:
+            self.go_to("activity")  # the table that had the focus is gone
         self._reveal("activity")
 
     def do_logs_next(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.suggester import Suggester
 from textual.widgets import Input
@@ -38,10 +39,17 @@ class Entry(Input):
         *,
         placeholder: str = "",
         suggester: Suggester | None = None,
+        password: bool = False,
         id: str | None = None,  # noqa: A002 - as ever
     ) -> None:
         super().__init__(
-            value, placeholder=placeholder, suggester=suggester, select_on_focus=False, compact=True, id=id
+            value,
+            placeholder=placeholder,
+            suggester=suggester,
+            password=password,
+            select_on_focus=False,
+            compact=True,
+            id=id,
         )
         self.choices: tuple[str, ...] = ()
         """Values that up and down go through."""
@@ -52,6 +60,17 @@ class Entry(Input):
             with self.prevent(Input.Changed):
                 self.value = value
             self.cursor_position = len(value)
+
+    def action_copy(self) -> None:
+        if self.password:  # a secret must not end on the clipboard
+            raise SkipAction
+        super().action_copy()
+
+    def action_cut(self) -> None:
+        if self.password:
+            self.delete_selection()
+        else:
+            super().action_cut()
 
     def action_complete_or_leave(self) -> None:
         if self._suggestion and self._suggestion != self.value and self.cursor_at_end:

@@ -31,7 +31,8 @@ class CreateAutoScalingConfigurationRequest(Request[CreateAutoScalingConfigurati
     auto_scaling_configuration_name: ResourceName
     max_concurrency: Annotated[int, Limit(ge=1, le=200)] | None = None
     min_size: Annotated[int, Limit(ge=1, le=25)] | None = None
-    max_size: Annotated[int, Limit(ge=1)] | None = None
+    max_size: Annotated[int, Limit(ge=1, le=2**31 - 1)] | None = None
+    """The API has no limit but that of its integers."""
     tags: tuple[Tag, ...] | None = None
 
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import msgspec
 
-from engine.model.actions.paging import NextToken, Upto5
+from engine.model.actions.paging import Upto5
 from engine.model.base import Request, Value, Wire
-from engine.model.service import Arn, Limit
+from engine.model.service import Arn, Limit, Text
 
 DomainName = Annotated[str, Limit(pattern=r"\A[A-Za-z0-9*.-]{1,255}\Z", min_length=1, max_length=255)]
 
@@ -64,7 +64,7 @@ class DescribeCustomDomainsResponse(Wire, frozen=True, kw_only=True):
 
 class DescribeCustomDomainsRequest(Request[DescribeCustomDomainsResponse], frozen=True, kw_only=True):
     service_arn: Arn
-    next_token: NextToken | None = None
+    next_token: Text | None = None
     max_results: Upto5 | None = None
 
 

@@ -1,6 +1,6 @@
 """Actions on services and their operations."""
 
-from engine.model.actions.paging import NextToken, Upto20
+from engine.model.actions.paging import Upto20
 from engine.model.base import Request, Wire
 from engine.model.operation import OperationSummary
 from engine.model.service import (
@@ -15,6 +15,7 @@ from engine.model.service import (
     ServiceSummary,
     SourceConfiguration,
     Tag,
+    Text,
 )
 
 
@@ -49,7 +50,7 @@ class ListServicesResponse(Wire, frozen=True, kw_only=True):
 
 
 class ListServicesRequest(Request[ListServicesResponse], frozen=True, kw_only=True):
-    next_token: NextToken | None = None
+    next_token: Text | None = None
     max_results: Upto20 | None = None
 
 
@@ -111,5 +112,5 @@ class ListOperationsResponse(Wire, frozen=True, kw_only=True):
 
 class ListOperationsRequest(Request[ListOperationsResponse], frozen=True, kw_only=True):
     service_arn: Arn
-    next_token: NextToken | None = None
+    next_token: Text | None = None
     max_results: Upto20 | None = None

@@ -8,12 +8,14 @@ from engine.model.actions.service import CreateServiceRequest, UpdateServiceRequ
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.service import (
     ApiRuntime,
+    AuthenticationConfiguration,
     CodeConfiguration,
     CodeConfigurationValues,
     CodeRepository,
     ConfigurationSource,
     HealthCheckConfiguration,
     HealthCheckProtocol,
+    ImageConfiguration,
     ImageRepository,
     ImageRepositoryType,
     InstanceConfiguration,
@@ -133,3 +135,38 @@ class TestUpdating:
         assert not needs_build(config, after(runtime_environment_variables={"A": "1"}))
         assert needs_build(config, after(build_command="make all"))
         assert needs_build(config, create(code(url="/other", values=values)))
+
+
+def image(kind=ImageRepositoryType.ECR, role=None, **more):
+    return SourceConfiguration(
+        image_repository=ImageRepository(image_identifier="registry/name:tag", image_repository_type=kind, **more),
+        authentication_configuration=AuthenticationConfiguration(access_role_arn=role) if role else None,
+    )
+
+
+def test_images_deploy_by_themselves_unless_they_are_public():
+    assert create(image()).source.auto_deployments_enabled is True
+    assert create(image(ImageRepositoryType.ECR_PUBLIC)).source.auto_deployments_enabled is False
+
+
+def test_an_image_listens_on_8080_unless_it_says_otherwise():
+    assert create(image()).source.image_repository.image_configuration.port == "8080"
+    configured = ImageConfiguration(port="3000")
+    assert create(image(image_configuration=configured)).source.image_repository.image_configuration.port == "3000"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (image(ImageRepositoryType.ECR_PUBLIC, role="arn:aws:iam::123456789012:role/pull"), "AccessRoleArn"),
+        (image(image_configuration=ImageConfiguration(port="http")), "Port must be a number"),
+        (
+            image(image_configuration=ImageConfiguration(runtime_environment_variables={"AWSAPPRUNNER_X": "1"})),
+            "reserved",
+        ),
+    ],
+)
+def test_images_that_app_runner_refuses_are_refused(source, message):
+    with pytest.raises(EngineError, match=message) as caught:
+        create(source)
+    assert caught.value.code is ErrorCode.INVALID_REQUEST

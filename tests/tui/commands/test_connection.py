@@ -60,8 +60,8 @@ def test_a_key_file_does_as_well_and_delete_takes_the_connection_away(homerun, t
     [
         (("connection", "authorize", "nobody"), TOKEN, "There is no connection named nobody."),
         (("connection", "authorize", "work"), "", "No token was given."),
-        (("connection", "authorize", "work", "--ssh-key", "/does/not/exist"), "", "cannot be read"),
-        (("connection", "authorize", "work", "--ssh-key", "/etc/hostname"), "", "holds no SSH private key"),
+        (("connection", "authorize", "work", "--ssh-key", "/does/not/exist"), "", "There is no file /does/not/exist."),
+        (("connection", "authorize", "work", "--ssh-key", "/etc/hostname"), "", "is no private key"),
         (("connection", "create", "x"), "", "connectionName"),
         (("connection", "create", "work"), "", "already exists: work"),
     ],
