@@ -16,6 +16,8 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """App Runner's own word in its records."""
 
 _URLS = frozenset({"repositoryUrl"})
+_TIMES = frozenset({"createdAt", "updatedAt", "deletedAt", "startedAt", "endedAt"})
+"""Epoch seconds on the wire, ISO 8601 in a record."""
 
 
 class FinishedCall(Value, frozen=True, kw_only=True):
@@ -151,6 +153,8 @@ def _shown(value: Any) -> Any:
                 shown[name] = HIDDEN
             elif name in _URLS and isinstance(inner, str):
                 shown[name] = redacted(inner)  # people put tokens into URLs
+            elif name in _TIMES and isinstance(inner, float):
+                shown[name] = datetime.fromtimestamp(inner, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
             else:
                 shown[name] = _shown(inner)
         return shown

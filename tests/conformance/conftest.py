@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -32,6 +33,7 @@ with warnings.catch_warnings():
 from tests.conformance.calls import source
 from tests.conformance.generate import faults
 
+ROOT = Path(__file__).parents[2]
 SETTINGS = Settings(
     api="127.0.0.1:0",
     edge="127.0.0.1:0",
@@ -393,3 +395,37 @@ def running(whole_account: Account) -> str:
     """The ARN of a service that runs."""
     whole_account.kept = whole_account.running("running")["ServiceArn"]
     return whole_account.kept
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """`homerun serve` as a process of its own; its ready line."""
+    argv = [sys.executable, "-m", "tui.command", "serve", "--home", str(tmp_path / "home"), "--compute", "process"]
+    argv += ["--api", "127.0.0.1:0", "--edge", "127.0.0.1:0", "--stop-instances"]
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    yield json.loads(process.stdout.readline())
+    process.terminate()
+    process.wait(timeout=30)
+    process.stdout.close()
+
+
+@pytest.fixture
+def as_documented(served: dict[str, Any]) -> Callable[[str], str]:
+    """The README's text with the real address and the real command in it."""
+    bin_ = str(Path(sys.executable).parent)
+    return lambda text: text.replace("http://127.0.0.1:8801", served["api"]).replace("/path/to/homerun/.venv/bin", bin_)
+
+
+@pytest.fixture
+def cli_environment(served: dict[str, Any], tmp_path: Path) -> dict[str, str]:
+    """For the AWS CLI and boto3 as a person has them: what there is stands in AWS_CONFIG_FILE, still to be written."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_PAGER": "",
+        "NO_PROXY": "127.0.0.1",
+        "HOMERUN_HOME": served["home"],
+    }

@@ -1,7 +1,6 @@
 """The README's section on the AWS CLI, boto3 and Terraform, command by command, with the real tools."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -33,53 +32,23 @@ def blocks() -> dict[str, str]:
 
 
 @pytest.fixture
-def engine(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tui.command", "serve", "--home", tmp_path / "home", "--api", "127.0.0.1:0",
-         "--edge", "127.0.0.1:0", "--compute", "process", "--stop-instances"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )  # fmt: skip
-    yield json.loads(process.stdout.readline())
-    process.terminate()
-    process.wait(timeout=30)
-    process.stdout.close()
-
-
-@pytest.fixture
-def run(engine, tmp_path):
+def run(served, as_documented, cli_environment, tmp_path):
     """Run a block of the README where its paths and its port are the real ones; what it printed."""
     repository = tmp_path / "repository"
     repository.mkdir()
     (repository / "apprunner.yaml").write_text(CONFIG)
     (repository / "server.py").write_text(SERVER)
-    bin_ = Path(sys.executable).parent
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {
-        "PATH": f"{bin_}:{os.environ['PATH']}",
-        "AWS_CONFIG_FILE": str(tmp_path / "config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-        "AWS_PAGER": "",
-        "NO_PROXY": "127.0.0.1",
-        "HOMERUN_HOME": str(tmp_path / "home"),
-    }
     for name in ("init -q --initial-branch=main", "add -A", "-c user.name=a -c user.email=a@b commit -qm one"):
         subprocess.run(["git", *name.split()], cwd=repository, check=True)
 
     def real(text: str) -> str:
-        return (
-            text.replace("http://127.0.0.1:8801", engine["api"])
-            .replace("/path/to/homerun/.venv/bin", str(bin_))
-            .replace("/path/to/repository", str(repository))
-        )
+        return as_documented(text).replace("/path/to/repository", str(repository))
 
-    (tmp_path / "config").write_text(real(blocks()["[profile"]) + "\n")
+    Path(cli_environment["AWS_CONFIG_FILE"]).write_text(real(blocks()["[profile"]) + "\n")
 
     def run(argv: list[str], text: str) -> str:
         done = subprocess.run(
-            [*argv, real(text)], env=environment, capture_output=True, text=True, timeout=120, check=False
+            [*argv, real(text)], env=cli_environment, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
