@@ -196,7 +196,8 @@ class Engine:
         try:
             answer: R = await self._control.do(_checked(request))
         except EngineError as error:
-            await self._trail.finished(action, caller, request, None, code=error.code.value, message=error.message)
+            code = action.api.error_type(error)
+            await self._trail.finished(action, caller, request, None, code=code, message=error.message)
             raise
         except Exception as error:
             await self._trail.finished(

@@ -67,10 +67,10 @@ class Aws:
         """The call's answer; every failure becomes an AWS-shaped error. Never raises."""
         if isinstance(call, Unknown):
             return self.turn_away(call, call.refusal, caller)
-        argument: Any = call.decode(request)
-        if isinstance(argument, Refusal):
-            return self.turn_away(call, argument, caller)
         try:
+            argument: Any = call.decode(request)
+            if isinstance(argument, Refusal):
+                return self.turn_away(call, argument, caller)
             answer = await self._engine.call(argument, caller=caller)
             if isinstance(answer, StartLiveTailResponse):
                 return live_tail(self._engine, argument, answer, caller.request_id)

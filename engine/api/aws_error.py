@@ -10,17 +10,6 @@ from engine.model.errors import EngineError, ErrorCode
 _MESSAGE_MAX = 600
 """App Runner's ErrorMessage."""
 
-_TYPES: dict[Api, dict[ErrorCode, str]] = {
-    Api.LOGS: {
-        ErrorCode.INVALID_REQUEST: "InvalidParameterException",
-        ErrorCode.INTERNAL: "ServiceUnavailableException",
-    },
-    Api.METRICS: {ErrorCode.INVALID_REQUEST: "InvalidParameterValue", ErrorCode.INTERNAL: "InternalServiceFault"},
-    Api.TRAIL: {ErrorCode.INVALID_REQUEST: "InvalidLookupAttributesException"},
-    Api.IDENTITY: {ErrorCode.INVALID_REQUEST: "ValidationError"},
-}
-"""Where an API has other types than App Runner's."""
-
 
 class Refusal(Value, frozen=True, kw_only=True):
     """An error answer."""
@@ -46,8 +35,9 @@ class Refusal(Value, frozen=True, kw_only=True):
 
 
 def refusal_of(error: EngineError, api: Api) -> Refusal:
-    code = error.wire or _TYPES.get(api, {}).get(error.code, error.code.value)
-    return Refusal(status=500 if error.code is ErrorCode.INTERNAL else 400, code=code, message=error.message)
+    return Refusal(
+        status=500 if error.code is ErrorCode.INTERNAL else 400, code=api.error_type(error), message=error.message
+    )
 
 
 def invalid(message: str, api: Api) -> Refusal:

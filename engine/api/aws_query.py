@@ -127,7 +127,7 @@ def _typed(value: Any, kind: inspect.Type) -> Any:
             return {name: _typed(each, fields[name]) for name, each in value.items() if name in fields}
         case inspect.VarTupleType(item_type=item) if isinstance(value, dict):
             members = value.get("member", value)
-            if not isinstance(members, dict) or not all(number.isdigit() for number in members):
+            if not isinstance(members, dict) or not all(number.isascii() and number.isdigit() for number in members):
                 return value
             return [_typed(members[number], item) for number in sorted(members, key=int)]
         case inspect.IntType() | inspect.FloatType() if isinstance(value, str):
@@ -135,7 +135,7 @@ def _typed(value: Any, kind: inspect.Type) -> Any:
                 return int(value) if isinstance(kind, inspect.IntType) else float(value)
             except ValueError:
                 return value
-        case inspect.BoolType() if value in {"true", "false"}:
+        case inspect.BoolType() if isinstance(value, str) and value in {"true", "false"}:
             return value == "true"
     return value
 
@@ -181,7 +181,11 @@ def _element(value: Any, kind: inspect.Type) -> str:
 
 def _text(text: str) -> str:
     """Escaped, without what XML cannot carry."""
-    return escape("".join(c if c in "\t\n\r" or " " <= c <= "\ud7ff" or c >= "\ue000" else "\ufffd" for c in text))
+    plain = "".join(
+        c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c >= "\U00010000" else "\ufffd"
+        for c in text
+    )
+    return escape(plain, {"\r": "&#13;"})
 
 
 @lru_cache(maxsize=64)

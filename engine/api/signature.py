@@ -117,7 +117,8 @@ def read_query(request: Request) -> Signed:
     """The signature in the query of a presigned request. Raises SignatureError when it is incomplete."""
     if request.header(b"authorization") is not None:
         raise _incomplete("A request is signed in its header or in its query, not in both")
-    given = {unquote(name): unquote(value) for name, _, value in (p.partition("=") for p in request.query.split("&"))}
+    pairs = (pair.partition("=") for pair in request.query.split("&"))
+    given = {unquote(n, encoding="latin-1"): unquote(v, encoding="latin-1") for n, _, v in pairs}
     for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"):
         if not given.get(f"X-Amz-{name}"):
             raise _incomplete(f"AWS query-string parameters must include 'X-Amz-{name}'")

@@ -179,9 +179,16 @@ def _arns(value: Any) -> set[str]:
 def _encode(event: dict[str, Any]) -> str:
     try:
         return msgspec.json.encode(event).decode()
-    except UnicodeEncodeError:  # a lone surrogate from somebody's header
-        event = {
-            key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-            for key, value in event.items()
-        }
-        return msgspec.json.encode(event).decode()
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_encodable(event)).decode()
+
+
+def _encodable(value: Any) -> Any:
+    """Without halves of characters, which no JSON can carry."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encodable(each) for each in value]
+    return value

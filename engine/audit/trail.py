@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from engine.model.base import Wire
 from engine.model.clock import Clock
 from engine.model.errors import EngineError, ErrorCode
 from engine.store.audit_db import AuditDb
+from engine.store.storage import Storage
 
 FLUSH_EVERY_S = 0.2
 KEPT_S = 90 * 86400
@@ -36,21 +36,22 @@ _log = logging.getLogger(__name__)
 class Trail:
     """Open with `await Trail.open(path, clock, region)`; used on one event loop."""
 
-    def __init__(self, db: AuditDb, clock: Clock, region: str) -> None:
-        self._db = db
+    def __init__(self, storage: Storage[AuditDb], clock: Clock, region: str) -> None:
+        self._storage = storage
         self._clock = clock
         self._region = region
         self._waiting: deque[FinishedCall | TurnedAway] = deque(maxlen=_WAITING_AT_MOST)
         self._some = asyncio.Event()
         self._storing = asyncio.Lock()
-        self._failing = False
         self._watchers: set[_Watcher] = set()
         self._task = asyncio.create_task(self._run(), name="audit trail")
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, region: str) -> Self:
-        """Raises StoreError."""
-        return cls(await AuditDb.open(path), clock, region)
+        """Never fails for what the file is: a damaged one is moved aside, one that cannot be opened is tried again."""
+        storage = Storage(path, clock, AuditDb.open_sound, "Records of calls")
+        await storage.open()
+        return cls(storage, clock, region)
 
     async def close(self) -> None:
         """Store what waits."""
@@ -59,7 +60,7 @@ class Trail:
         with suppress(asyncio.CancelledError):
             await self._task
         await self._flush()
-        await self._db.close()
+        await self._storage.close()
 
     async def finished(
         self, action: Action, caller: Caller, request: Wire, answer: Wire | None, *, code: str = "", message: str = ""
@@ -84,14 +85,13 @@ class Trail:
         self._take(TurnedAway(id=str(uuid.uuid4()), at=self._clock.now(), call=call))
 
     async def find(self, query: AuditQuery) -> list[AuditRecord]:
-        """Newest first, those that have just been taken included. Raises EngineError where it cannot be searched."""
-        await self._flush()
+        """Newest first, those that have just been taken included. Raises EngineError when it takes too long."""
+        await asyncio.shield(self._flush())
+        nothing: list[AuditRecord] = []
         try:
-            return await self._db.find(query)
+            return await self._storage.read(nothing, AuditDb.find, query)
         except TimeoutError as error:
             raise EngineError(ErrorCode.INVALID_REQUEST, "The search took too long. Choose a shorter time.") from error
-        except sqlite3.Error as error:
-            raise EngineError(ErrorCode.INTERNAL, f"The audit trail cannot be read: {error}.") from error
 
     @asynccontextmanager
     async def watch(self, query: AuditQuery) -> AsyncIterator[AsyncIterator[AuditChange]]:
@@ -105,9 +105,10 @@ class Trail:
 
     async def tidy(self) -> None:
         """Delete what is too old or too much, a little at a time."""
-        dropped = _DROP_AT_ONCE
+        dropped: int | None = _DROP_AT_ONCE
         while dropped == _DROP_AT_ONCE:
-            dropped = await self._db.drop(self._clock.now() - KEPT_S, KEEP_MINOR, _DROP_AT_ONCE)
+            horizon = self._clock.now() - KEPT_S
+            dropped = await self._storage.write(AuditDb.drop, horizon, KEEP_MINOR, _DROP_AT_ONCE)
 
     def _take(self, call: FinishedCall | TurnedAway) -> None:
         self._waiting.append(call)
@@ -126,20 +127,25 @@ class Trail:
             self._waiting.clear()
             if not calls:
                 return
-            records = await asyncio.to_thread(lambda: [record_of(call, self._region) for call in calls])
-            try:
-                first = await self._db.add(records)
-            except sqlite3.Error as error:
-                if not self._failing:
-                    _log.warning("The audit trail is kept in memory only for now: %s", error)
-                self._failing = True
+            records = await asyncio.to_thread(_records_of, calls, self._region)
+            first = await self._storage.write(AuditDb.add, records)
+            if first is None:
                 self._waiting = deque([*calls, *self._waiting], maxlen=_WAITING_AT_MOST)
                 self._some.set()
                 return
-            self._failing = False
         stored = [replace(record, seq=seq) for seq, record in enumerate(records, first)]
         for watcher in self._watchers:
             watcher.offer(stored)
+
+
+def _records_of(calls: list[FinishedCall | TurnedAway], region: str) -> list[AuditRecord]:
+    records = []
+    for call in calls:
+        try:
+            records.append(record_of(call, region))
+        except Exception:  # noqa: BLE001 - a defect must not cost the records of other calls
+            _log.exception("A call could not be recorded")
+    return records
 
 
 class _Watcher:

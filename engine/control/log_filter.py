@@ -26,8 +26,9 @@ class LogFilter(Value, frozen=True, kw_only=True):
 
     @property
     def hint(self) -> str:
-        """Text that every match contains, for narrowing a search; "" for none."""
-        return max((*self.every, *(self.either if len(self.either) == 1 else ())), key=len, default="")
+        """Text that every match contains, for narrowing a search; "" for none. ASCII: its case folds as expected."""
+        terms = (*self.every, *(self.either if len(self.either) == 1 else ()))
+        return max((term for term in terms if term.isascii()), key=len, default="")
 
 
 def parse_filter(pattern: str) -> LogFilter:

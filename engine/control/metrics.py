@@ -1,5 +1,6 @@
 """App Runner's metrics as CloudWatch gives them out: which there are, and statistics of them over time."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from engine.control.account import Account
@@ -139,7 +140,8 @@ class MetricReader:
         measured = await self._telemetry.measured(
             subject.service_id, subject.instance_id, grid, latency=name == LATENCY
         )
-        return datapoints(name, measured, max(period, grid.step), percentiles)
+        whole_steps = -(-period // grid.step) * grid.step
+        return datapoints(name, measured, whole_steps, percentiles)
 
     def _subject(self, metric: Metric) -> _Subject | None:
         given = {each.name: each.value for each in metric.dimensions or ()}
@@ -173,7 +175,7 @@ def _has(dimensions: Sequence[Dimension], name: str, value: str | None) -> bool:
 
 
 def _check_range(start: float, end: float) -> None:
-    if not start < end:
+    if not start < end or not math.isfinite(end - start):
         raise invalid_request("The parameter StartTime must be less than the parameter EndTime.")
 
 

@@ -8,6 +8,8 @@ from engine.model.errors import invalid_request
 
 T = TypeVar("T")
 
+_OFFSET_MAX = 2**62
+
 
 def page(items: Sequence[T], token: str | None, size: int | None) -> tuple[tuple[T, ...], str | None]:
     """One page and the token of the next; everything at once when no size was asked for, as App Runner documents it.
@@ -28,6 +30,6 @@ def offset_of(token: str) -> int:
         offset = int(base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode("ascii"))
     except ValueError as error:
         raise invalid_request("The NextToken is not one that was given out.") from error
-    if offset < 0:
+    if not 0 <= offset <= _OFFSET_MAX:
         raise invalid_request("The NextToken is not one that was given out.")
     return offset

@@ -1,12 +1,11 @@
 """CloudWatch's statistics of App Runner's metrics, from what was measured minute by minute. Pure."""
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from engine.model.base import Value
-from engine.model.histogram import merged, percentile, seconds_of
+from engine.model.histogram import merged, percentile, rank_of, seconds_of
 from engine.model.metric import MetricName
 from engine.telemetry.series import Interval
 
@@ -35,7 +34,7 @@ UNITS: dict[str, Unit] = {
 OF_INSTANCES = (MetricName.CPU.value, MetricName.MEMORY.value)
 """Those that each instance has, too."""
 
-_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,10})?|100)")
+_PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,10})?|100)")
 
 
 class Statistics(Value, frozen=True, kw_only=True):
@@ -103,7 +102,7 @@ def _of_values(metric: str, at: int, intervals: list[Interval], percentiles: tup
         sum=sum(values),
         minimum=values[0],
         maximum=values[-1],
-        percentiles={name: values[math.ceil(len(values) * _share(name)) - 1] for name in percentiles},
+        percentiles={name: values[rank_of(_share(name), len(values)) - 1] for name in percentiles},
     )
 
 

@@ -31,12 +31,17 @@ def merged(histograms: Iterable[Mapping[int, int]]) -> Histogram:
     return total
 
 
+def rank_of(share: float, count: int) -> int:
+    """Which of `count` sorted values, from 1 on, `share` (0..1] of all are not above."""
+    return max(1, math.ceil(share * count - 1e-9))  # 0.07 of 100 is 7, also where floats say a little more
+
+
 def percentile(histogram: Mapping[int, int], share: float) -> float | None:
     """The duration in seconds that `share` (0..1] of all stay under; None for an empty histogram."""
     count = sum(histogram.values())
     if count == 0:
         return None
-    wanted = max(1, math.ceil(share * count))
+    wanted = rank_of(share, count)
     seen = 0
     for bucket in sorted(histogram):
         seen += histogram[bucket]

@@ -37,6 +37,17 @@ class AuditDb:
             await writer.close()
             raise
 
+    @classmethod
+    async def open_sound(cls, path: Path) -> Self:
+        """Open it and look into it: damage beyond the first page shows only when somebody looks."""
+        db = await cls.open(path)
+        try:
+            await db.find(AuditQuery(limit=1))
+        except BaseException:
+            await db.close()
+            raise
+        return db
+
     async def close(self) -> None:
         async with self._lock:
             await self._reader.close()
@@ -47,7 +58,9 @@ class AuditDb:
         async with self._lock:
             try:
                 await self._writer.execute("BEGIN IMMEDIATE")
-                rows = await self._writer.execute_fetchall("SELECT coalesce(max(seq), 0) + 1 FROM call")
+                rows = await self._writer.execute_fetchall(
+                    "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'call'), 0) + 1"
+                )
                 first = int(next(iter(rows))[0])
                 await self._writer.executemany(
                     f"INSERT INTO call ({_COLUMNS}) VALUES ({', '.join('?' * 12)})",  # noqa: S608 - our own names
@@ -103,9 +116,7 @@ class AuditDb:
             )
             dropped = cursor.rowcount
             cursor = await self._writer.execute(
-                """DELETE FROM call WHERE seq IN (
-                       SELECT seq FROM (SELECT seq, at FROM call ORDER BY seq LIMIT :limit) WHERE at < :older)""",
-                {"older": older_than, "limit": limit},
+                "DELETE FROM call WHERE seq IN (SELECT seq FROM call WHERE at < ? LIMIT ?)", (older_than, limit)
             )
             return max(dropped, cursor.rowcount)
 

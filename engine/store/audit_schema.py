@@ -8,7 +8,7 @@ MIGRATIONS = (
         name="calls",
         sql="""
         CREATE TABLE call (
-            seq INTEGER PRIMARY KEY,
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- a number is never used again
             id TEXT NOT NULL,
             at REAL NOT NULL,
             source TEXT NOT NULL,
@@ -25,6 +25,7 @@ MIGRATIONS = (
         CREATE INDEX call_minor ON call (read_only OR refused, seq);
         CREATE INDEX call_name ON call (name, seq);
         CREATE INDEX call_id ON call (id);
+        CREATE INDEX call_at ON call (at);
         """,
     ),
 )

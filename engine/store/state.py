@@ -103,6 +103,7 @@ class Transaction:
             ):
                 raise IllegalTransitionError(f"Operation {row.id} cannot go from {before.status} to {row.status}.")
         self.puts[type(row), row.id] = row
+        self.removed = [each for each in self.removed if each != (type(row), row.id)]
 
     def remove(self, kind: type[Row], row_id: str) -> None:
         self.puts.pop((kind, row_id), None)

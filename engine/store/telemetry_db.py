@@ -36,6 +36,11 @@ _LIKE_PATTERN_MAX = 10_000  # SQLite refuses patterns beyond 50,000 bytes
 Key = tuple[str, str, int]
 """service id, name ("" for the service itself), start of the interval in epoch seconds."""
 
+_LINES_OF = """
+    SELECT seq, at FROM log WHERE service = (SELECT id FROM subject WHERE service_id = :service AND name = '')
+    AND kind = :kind AND seq > :after ORDER BY seq LIMIT :limit
+"""
+
 _MERGES = ",\n    ".join(
     (
         *(f"{name} = {name} + excluded.{name}" for name in SUMS),
@@ -99,6 +104,18 @@ class TelemetryDb:
                 await reader.close()
             await writer.close()
             raise
+
+    @classmethod
+    async def open_sound(cls, path: Path) -> Self:
+        """Open it and look into it: damage beyond the first page shows only when somebody looks."""
+        db = await cls.open(path)
+        try:
+            await db.next_seq()
+            await db.positions()
+        except BaseException:
+            await db.close()
+            raise
+        return db
 
     async def close(self) -> None:
         """Wait for what is under way, refuse the rest."""
@@ -262,17 +279,22 @@ class TelemetryDb:
             )
             return int(last)
 
-    async def drop_older_of(self, service_id: str, kind: LogKind, older_than: float, limit: int) -> int:
-        """Delete up to `limit` of the lines of one kind that came before a time; how many it were."""
+    async def drop_older_of(self, service_id: str, kind: LogKind, older_than: float, after_seq: int, limit: int) -> int:
+        """Delete the old ones among the `limit` lines of one kind that follow `after_seq`.
+
+        Returns the last seq looked at, 0 when no old lines follow.
+        """
         async with self._transaction() as connection:
-            cursor = await connection.execute(
-                """DELETE FROM log WHERE seq IN (
-                       SELECT seq FROM (SELECT seq, at FROM log
-                           WHERE service = (SELECT id FROM subject WHERE service_id = ? AND name = '') AND kind = ?
-                           ORDER BY seq LIMIT ?) WHERE at < ?)""",
-                (service_id, _KINDS[kind], limit, older_than),
+            values = {"service": service_id, "kind": _KINDS[kind], "after": after_seq, "limit": limit}
+            rows = await connection.execute_fetchall(f"SELECT max(seq), min(at) FROM ({_LINES_OF})", values)  # noqa: S608
+            last, oldest = next(iter(rows))
+            if last is None or oldest >= older_than:
+                return 0
+            await connection.execute(
+                f"DELETE FROM log WHERE seq IN (SELECT seq FROM ({_LINES_OF}) WHERE at < :older)",  # noqa: S608
+                {**values, "older": older_than},
             )
-            return cursor.rowcount
+            return int(last)
 
     async def drop_positions(self, keep: Collection[str], older_than: float) -> None:
         """Forget how far files were read that nobody follows any more."""

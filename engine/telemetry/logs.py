@@ -16,10 +16,10 @@ from engine.model.clock import Clock
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.log import LogBatch, LogKind, LogLine, LogPage, LogQuery, LogSelector
 from engine.store.reader import contains
+from engine.store.storage import Storage
 from engine.store.telemetry_db import TelemetryDb
 from engine.telemetry.buffer import Chunk, LineBuffer, Owner
 from engine.telemetry.lines import split_text
-from engine.telemetry.storage import Storage
 from engine.telemetry.subscription import Subscription
 
 FLUSH_EVERY_S = 0.1
@@ -41,7 +41,9 @@ _log = logging.getLogger(__name__)
 class Logs:
     """Made on the event loop that it serves; `next_seq` is the number of the first line."""
 
-    def __init__(self, storage: Storage, clock: Clock, next_seq: int, keep: dict[LogKind, int] | None = None) -> None:
+    def __init__(
+        self, storage: Storage[TelemetryDb], clock: Clock, next_seq: int, keep: dict[LogKind, int] | None = None
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._next_seq = next_seq

@@ -10,10 +10,10 @@ from engine.model.clock import Clock
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.metric import EdgeSample, InstanceSample, MetricAnswer, MetricName, MetricQuery, Pulse, Series
 from engine.store.cell import Cell, added, of_edge, of_instances, same_second
+from engine.store.storage import Storage
 from engine.store.telemetry_db import LATENCIES, Key, TelemetryDb
 from engine.telemetry.pulse import WINDOW_S, pulse_of, silent
 from engine.telemetry.series import KEPT_S, SLACK_S, Grid, Interval, choose_grid, intervals, values
-from engine.telemetry.storage import Storage
 from engine.telemetry.thread import to_the_end
 
 STORE_EVERY_S = 1.0
@@ -26,7 +26,7 @@ _SAMPLER = ("", "")  # the subject whose ticks are the seconds that the engine w
 
 
 class Metrics:
-    def __init__(self, storage: Storage, clock: Clock) -> None:
+    def __init__(self, storage: Storage[TelemetryDb], clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
         self._waiting: dict[Key, Cell] = {}

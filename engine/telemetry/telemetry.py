@@ -12,13 +12,13 @@ from engine.model.home import Home
 from engine.model.instance import Instance
 from engine.model.log import LogBatch, LogKind, LogPage, LogQuery, LogSelector, LogStream
 from engine.model.metric import EdgeSample, InstanceSample, MetricAnswer, MetricQuery, Pulse
+from engine.store.storage import Storage
 from engine.store.telemetry_db import TelemetryDb
 from engine.telemetry.follow import Follower
 from engine.telemetry.logs import Logs
 from engine.telemetry.metrics import Metrics
 from engine.telemetry.sampler import ComputeSample, sample_for_ever
 from engine.telemetry.series import Grid, Interval
-from engine.telemetry.storage import Storage
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,9 @@ _POSITION_KEPT_S = 86400
 class Telemetry:
     """Open with `await Telemetry.open(home, clock)`; used on one event loop, only `log` also from threads."""
 
-    def __init__(self, storage: Storage, clock: Clock, logs: Logs, metrics: Metrics, follower: Follower) -> None:
+    def __init__(
+        self, storage: Storage[TelemetryDb], clock: Clock, logs: Logs, metrics: Metrics, follower: Follower
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._logs = logs
@@ -41,7 +43,7 @@ class Telemetry:
     @classmethod
     async def open(cls, home: Home, clock: Clock) -> Self:
         """Never fails for what telemetry.db is: a damaged one is moved aside, one that cannot be opened is retried."""
-        storage = Storage(home.telemetry_db, clock)
+        storage = Storage(home.telemetry_db, clock, TelemetryDb.open_sound, "Logs and metrics")
         await storage.open()
         # Without the file, numbers above any in it: microseconds since the epoch.
         next_seq = await storage.read(int(clock.now() * 1e6), TelemetryDb.next_seq)
@@ -181,8 +183,11 @@ class Telemetry:
         for service_id, times in of_services.items():
             for kind in LogKind:
                 before = times.get(kind, older_than)
-                deleted: int | None = _PRUNE_AT_ONCE
-                while deleted == _PRUNE_AT_ONCE:
-                    deleted = await self._storage.write(
-                        TelemetryDb.drop_older_of, service_id, kind, before, _PRUNE_AT_ONCE
+                seq = 0
+                while seq is not None:
+                    seq = (
+                        await self._storage.write(
+                            TelemetryDb.drop_older_of, service_id, kind, before, seq, _PRUNE_AT_ONCE
+                        )
+                        or None
                     )

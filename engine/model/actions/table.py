@@ -18,6 +18,7 @@ from engine.model.actions import (
     vpc,
 )
 from engine.model.base import Request, Value, Wire
+from engine.model.errors import EngineError, ErrorCode
 
 
 class Api(StrEnum):
@@ -30,6 +31,22 @@ class Api(StrEnum):
     IDENTITY = "sts"
     HOMERUN = "homerun"
     """Our own, for screens and the command."""
+
+    def error_type(self, error: EngineError) -> str:
+        """What this API calls an error, on the wire and in the audit trail."""
+        return error.wire or _ERROR_TYPES.get(self, {}).get(error.code, error.code.value)
+
+
+_ERROR_TYPES: dict[Api, dict[ErrorCode, str]] = {
+    Api.LOGS: {
+        ErrorCode.INVALID_REQUEST: "InvalidParameterException",
+        ErrorCode.INTERNAL: "ServiceUnavailableException",
+    },
+    Api.METRICS: {ErrorCode.INVALID_REQUEST: "InvalidParameterValue", ErrorCode.INTERNAL: "InternalServiceFault"},
+    Api.TRAIL: {ErrorCode.INVALID_REQUEST: "InvalidLookupAttributesException"},
+    Api.IDENTITY: {ErrorCode.INVALID_REQUEST: "ValidationError"},
+}
+"""Where an API has other types than App Runner's."""
 
 
 class Action(Value, frozen=True, kw_only=True):

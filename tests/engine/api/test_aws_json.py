@@ -63,6 +63,12 @@ async def test_unknown_members_are_ignored_as_aws_does(call):
     assert (await call("ListServices", {"Surprise": [1, {"x": None}], "MaxResults": 5}))[0] == 200
 
 
+async def test_an_empty_body_is_a_request_without_members(call):
+    assert (await call("ListServices", b""))[0] == 200
+    status, body = await call("DescribeService", b"")
+    assert (status, body["__type"]) == (400, "InvalidRequestException")
+
+
 async def test_null_is_an_absent_member(call):
     assert (await call("ListServices", {"MaxResults": None, "NextToken": None}))[0] == 200
 
@@ -109,7 +115,6 @@ async def test_an_unexpected_error_is_a_500_with_the_request_id_and_no_traceback
 @pytest.mark.parametrize(
     "raw",
     [
-        b"",
         b"{",
         b'{"MaxResults": 1',
         b"[" * 500_000,

@@ -14,7 +14,7 @@ from engine.api.aws import Aws, find_call
 from engine.api.aws_error import Refusal
 from engine.api.aws_query import FORM, QueryCall, query_call
 from engine.api.message import Request
-from engine.model.actions.identity import GetCallerIdentityResponse
+from engine.model.actions.identity import GetCallerIdentityRequest, GetCallerIdentityResponse
 from engine.model.actions.metric import (
     Datapoint,
     Dimension,
@@ -57,9 +57,13 @@ def call_of(body):
     return call
 
 
+def read_form(body):
+    return call_of(body).decode(posted(body))
+
+
 def decoded(action, version=METRICS, **parameters):
     body = form(action, version, **parameters)
-    return call_of(body).decode(body)
+    return read_form(body)
 
 
 STATISTICS = {
@@ -151,7 +155,7 @@ class TestForms:
 
     def test_names_and_values_are_decoded_once(self):
         body = b"Action=ListMetrics&Version=2010-08-01&Metric%4eame=a%2Bb+c%25&Namespace=%C3%BC%F0%9F%99%82"
-        request = call_of(body).decode(body)
+        request = read_form(body)
         assert (request.metric_name, request.namespace) == ("a+b c%", "ü🙂")
 
     def test_unknown_parameters_are_ignored_as_aws_does(self):
@@ -170,7 +174,7 @@ class TestForms:
     )
     def test_names_that_contradict_each_other_are_refused(self, parameters):
         body = form("ListMetrics") + b"&" + parameters.encode()
-        refusal = call_of(body).decode(body)
+        refusal = read_form(body)
         assert (refusal.status, refusal.code) == (400, "SerializationException")
         assert "contradicts" in refusal.message
 
@@ -212,13 +216,9 @@ class TestForms:
         refusal = decoded("GetMetricStatistics", Namespace="AWS/AppRunner")
         assert "Value null at 'metricName'" in refusal.message
 
-    @pytest.mark.xfail(
-        strict=True, raises=TypeError, reason="a folder where true or false is wanted is looked up in a set"
-    )
     def test_a_folder_in_place_of_a_truth_is_refused(self):
         assert isinstance(decoded("ListMetrics", **{"IncludeLinkedAccounts.x": "true"}), Refusal)
 
-    @pytest.mark.xfail(strict=True, raises=ValueError, reason="isdigit() takes digits that int() does not")
     def test_a_member_numbered_in_another_script_is_refused(self):
         assert isinstance(decoded("ListMetrics", **{"Dimensions.member.²": "x"}), Refusal)
 
@@ -229,7 +229,7 @@ class TestForms:
 
     def test_parameters_nested_beyond_sense_do_no_harm(self):
         body = form("ListMetrics") + b"&" + b".".join([b"Dimensions"] * 5000) + b"=1"
-        assert isinstance(call_of(body).decode(body), (Refusal, ListMetricsRequest))
+        assert isinstance(read_form(body), (Refusal, ListMetricsRequest))
 
     @pytest.mark.parametrize(
         ("action", "version"),
@@ -249,9 +249,10 @@ class TestForms:
 
     def test_a_presigned_get_is_a_call_too(self):
         query = f"Action=GetCallerIdentity&Version={STS}&X-Amz-Signature=0"
-        call = query_call(Request(method="GET", target=f"/?{query}"))
+        request = Request(method="GET", target=f"/?{query}")
+        call = query_call(request)
         assert call.action.name == "GetCallerIdentity"
-        assert not isinstance(call.decode(query.encode()), Refusal)
+        assert call.decode(request) == GetCallerIdentityRequest()
 
 
 MEMBERS = (
@@ -278,9 +279,9 @@ def test_junk_bytes_never_raise(junk):
     request = posted(junk)
     call = find_call(request)
     if call.action is not None:
-        call.decode(junk)
+        call.decode(request)
     body = form("ListMetrics") + b"&" + junk
-    assert isinstance(call_of(body).decode(body), (Refusal, ListMetricsRequest)) or b"Action" in junk
+    assert isinstance(read_form(body), (Refusal, ListMetricsRequest)) or b"Action" in junk
 
 
 @settings(max_examples=80, deadline=None)
@@ -291,7 +292,7 @@ def test_junk_bytes_never_raise(junk):
 def test_nearly_right_forms_never_raise(action, pairs):
     body = form(action) + b"".join(f"&{quote(name)}={quote(value, errors='replace')}".encode() for name, value in pairs)
     call = call_of(body)
-    assert isinstance(call.decode(body), (Refusal, call.action.request))
+    assert isinstance(call.decode(posted(body)), (Refusal, call.action.request))
 
 
 @pytest.fixture(scope="module")
@@ -314,16 +315,14 @@ def answered(answer, action, version=METRICS, request_id="r-1"):
 
 class TestAnswers:
     def test_botocore_reads_who_calls(self, read):
-        answer = GetCallerIdentityResponse(
-            user_id="AIDA", account="000000000000", arn="arn:aws:iam::000000000000:user/h"
-        )
+        answer = GetCallerIdentityResponse(user_id="AIDA", account="000000000000", arn="arn:aws:iam::0:user/h")
         response = answered(answer, "GetCallerIdentity", STS)
         assert (response.status, response.content_type) == (200, "text/xml")
         assert ("x-amzn-RequestId", "r-1") in response.headers
         found = read("sts", "GetCallerIdentity", response)
         assert found["ResponseMetadata"]["RequestId"] == "r-1"
         del found["ResponseMetadata"]
-        assert found == {"UserId": "AIDA", "Account": "000000000000", "Arn": "arn:aws:iam::000000000000:user/h"}
+        assert found == {"UserId": "AIDA", "Account": "000000000000", "Arn": "arn:aws:iam::0:user/h"}
         assert b'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"' in response.body
 
     def test_botocore_reads_statistics(self, read):
@@ -372,9 +371,7 @@ class TestAnswers:
         }
         assert found["ResponseMetadata"]["RequestId"] == "r-9"
 
-    @pytest.mark.parametrize(
-        "text", ["<Label>&amp;</Label>", "]]>", "a\x00b\x1b[31m", "\udc80", "tab\tline\n", "🙂\x85"]
-    )
+    @pytest.mark.parametrize("text", ["<Label>&amp;</Label>", "]]>", "a\x00b\x1b[31m", "\udc80", "tab\t\n", "🙂\x85"])
     def test_markup_and_control_characters_arrive_as_text(self, read, text):
         response = answered(GetMetricStatisticsResponse(label=text, datapoints=()), "GetMetricStatistics")
         wanted = re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", "\ufffd", text)
@@ -389,13 +386,11 @@ class TestAnswers:
         refused = call_of(form("ListMetrics")).refuse(Refusal(status=400, code="X", message=text), "r")
         ET.fromstring(refused.body)
 
-    @pytest.mark.xfail(strict=True, raises=ET.ParseError, reason="XML has no U+FFFE and U+FFFF")
     @pytest.mark.parametrize("text", ["\ufffe", "\uffff"])
     def test_characters_that_are_none_make_well_formed_xml(self, text):
         response = answered(GetMetricStatisticsResponse(label=text, datapoints=()), "GetMetricStatistics")
         ET.fromstring(response.body)
 
-    @pytest.mark.xfail(strict=True, reason="a carriage return must be written as &#13; or it is read as a line feed")
     def test_a_carriage_return_arrives(self, read):
         response = answered(GetMetricStatisticsResponse(label="a\rb", datapoints=()), "GetMetricStatistics")
         assert read("cloudwatch", "GetMetricStatistics", response)["Label"] == "a\rb"

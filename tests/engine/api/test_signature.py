@@ -202,15 +202,15 @@ class TestPresigned:
     STS = frozenset({"sts"})
     PAIRS = "Action=GetCallerIdentity&Version=2011-06-15"
 
-    def presigned(self, when=NOW, *, expires=60, method="GET", target=f"/?{PAIRS}", body=b"", keys=KEYS, headers=()):
-        request = AWSRequest(method, f"http://127.0.0.1:8801{target}", data=body, headers=dict(headers))
+    def presigned(self, when=NOW, *, expires=60, method="GET", target=f"/?{PAIRS}", keys=KEYS, headers=()):
+        request = AWSRequest(method, f"http://127.0.0.1:8801{target}", headers=dict(headers))
         moment = datetime.fromtimestamp(when, UTC)
         with mock.patch("botocore.auth.get_current_datetime", return_value=moment):
             boto_keys = BotoCredentials(keys.access_key_id, keys.secret_access_key)
             SigV4QueryAuth(boto_keys, "sts", "eu-west-1", expires=expires).add_auth(request)
         target = request.url.removeprefix("http://127.0.0.1:8801")
         sent = tuple((key.lower().encode(), value.encode()) for key, value in headers)
-        return Request(method=method, target=target, headers=((b"host", b"127.0.0.1:8801"), *sent), body=body)
+        return Request(method=method, target=target, headers=((b"host", b"127.0.0.1:8801"), *sent))
 
     def edited(self, request, old, new):
         assert old in request.target
@@ -240,9 +240,9 @@ class TestPresigned:
         assert self.refusal(self.edited(request, f"{name}=", f"{name}=1"))[0] == "InvalidSignatureException"
 
     def test_a_body_and_signed_headers_are_covered(self):
-        request = self.presigned(method="POST", body=b"a=1", headers=[("X-Amz-Target", "AppRunner.ListServices")])
+        request = self.presigned(method="POST", headers=[("X-Amz-Target", "AppRunner.ListServices")])
         verify(request, KEYS, NOW, self.STS)
-        other = Request(method="POST", target=request.target, headers=request.headers, body=b"a=2")
+        other = Request(method="POST", target=request.target, headers=request.headers, body=b"a=1")
         assert self.refusal(other)[0] == "InvalidSignatureException"
         assert self.refusal(change(request, b"x-amz-target", b"AppRunner.DeleteService"))[0] == (
             "InvalidSignatureException"
@@ -334,10 +334,9 @@ class TestPresigned:
         request = Request(method="GET", target=f"/?X-Amz-Signature={junk}", headers=((b"host", b"h"),))
         assert self.refusal(request)[0] == "IncompleteSignatureException"
 
-    @pytest.mark.xfail(strict=True, raises=UnicodeEncodeError, reason="the query is read as UTF-8, signed as Latin-1")
     @pytest.mark.parametrize(
         ("old", "new"),
-        [("eu-west-1", "%E2%82%AC"), ("X-Amz-SignedHeaders=host", "X-Amz-SignedHeaders=host%3B%E2%82%AC")],
+        [("eu-west-1", "%E2%82%AC"), ("SignedHeaders=host", "SignedHeaders=host%3B%E2%82%AC")],
     )
     def test_characters_of_any_script_in_a_scope_do_not_match(self, old, new):
         request = self.edited(self.presigned(), old, new)

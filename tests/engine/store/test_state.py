@@ -8,14 +8,28 @@ import pytest
 from msgspec.structs import replace
 
 from engine.lifecycle.configuration import full_health_check, full_instance, full_network
+from engine.model.actions.connection import ConnectionStatus, ProviderType
+from engine.model.actions.custom_domain import ValidationName
+from engine.model.actions.observability import TracingVendor
 from engine.model.errors import Failure, FailureKind
 from engine.model.instance import Address, Exit, Instance, InstanceState, ProcessHandle
+from engine.model.log import LogGroup
 from engine.model.operation import NEXT_STATUSES, Operation, OperationStatus, OperationType
 from engine.model.record import DesiredMode, ServiceRecord
+from engine.model.resource import (
+    AutoScalingRecord,
+    ConnectionRecord,
+    CustomDomainRecord,
+    ObservabilityRecord,
+    SecretRecord,
+    VpcConnectorRecord,
+    VpcIngressRecord,
+)
 from engine.model.service import ServiceStatus, SourceConfiguration
 from engine.model.version import ServiceConfig, Version, VersionState
 from engine.store.sqlite import Migration, StoreError, migrate
 from engine.store.state import Changed, IllegalTransitionError, StateStore
+from engine.store.state_schema import MIGRATIONS
 
 CONFIG = ServiceConfig(
     source=SourceConfiguration(auto_deployments_enabled=True),
@@ -207,6 +221,183 @@ async def test_listeners_hear_what_changed_after_it_did(store):
     assert heard[1].removed_services == {"s1"}
     assert store.operations == {}
     assert await store.list_operations("s1", limit=-1) == []
+
+
+RESOURCES = (
+    AutoScalingRecord(
+        id="a1",
+        arn="arn:a1",
+        name="busy",
+        revision=2,
+        max_concurrency=7,
+        is_default=True,
+        tags={"k": "ü"},
+        created_at=1.5,
+    ),
+    ObservabilityRecord(id="b1", arn="arn:b1", name="traces", revision=1, vendor=TracingVendor.AWSXRAY, deleted_at=9.0),
+    ConnectionRecord(
+        id="c1",
+        arn="arn:c1",
+        name="hub",
+        provider_type=ProviderType.BITBUCKET,
+        status=ConnectionStatus.AVAILABLE,
+        created_at=1.0,
+    ),
+    SecretRecord(id="c1", sealed="sealed", created_at=2.0),
+    CustomDomainRecord(
+        id="d1",
+        service_id="s1",
+        domain_name="example.com",
+        www=True,
+        validation=(ValidationName(name="n", value="v"),),
+        created_at=1.0,
+    ),
+    VpcConnectorRecord(
+        id="e1", arn="arn:e1", name="wire", revision=1, subnets=("s-1", "s-2"), security_groups=(), created_at=1.0
+    ),
+    VpcIngressRecord(
+        id="f1",
+        arn="arn:f1",
+        name="door",
+        target_arn="arn:s1",
+        vpc_id="vpc-1",
+        vpc_endpoint_id="vpce-1",
+        domain_name="x.example",
+        created_at=1.0,
+        updated_at=2.0,
+    ),
+)
+
+
+class TestResources:
+    """What an account has besides services."""
+
+    @pytest.mark.parametrize("row", RESOURCES, ids=lambda row: type(row).__name__)
+    async def test_each_kind_is_there_after_opening_again(self, store, tmp_path, row):
+        await store.write(put(a_service(), row))
+        assert store.resources(type(row)) == [row]
+        assert store.resource(type(row), row.id) == row
+
+        again = await StateStore.open(tmp_path / "state.db")
+        assert again.resources(type(row)) == [row]
+        assert again.resource(type(row), row.id) == row
+        await again.close()
+
+    async def test_kinds_are_kept_apart(self, store):
+        await store.write(put(a_service(), *RESOURCES))
+        for row in RESOURCES:
+            assert store.resources(type(row)) == [row]
+        assert store.resource(ConnectionRecord, "a1") is None
+
+    async def test_they_come_oldest_first_whatever_happens_to_them(self, store, tmp_path):
+        rows = [replace(RESOURCES[2], id=f"c{n}", name=f"hub-{n}", created_at=float(n)) for n in range(4)]
+        for row in rows:
+            await store.write(put(row))
+        rows[1] = replace(rows[1], tags={"new": "tag"})
+        await store.write(put(rows[1]))
+        assert store.resources(ConnectionRecord) == rows
+        again = await StateStore.open(tmp_path / "state.db")
+        assert again.resources(ConnectionRecord) == rows
+        await again.close()
+
+    async def test_a_list_is_the_callers_own(self, store):
+        await store.write(put(RESOURCES[2]))
+        store.resources(ConnectionRecord).clear()
+        assert len(store.resources(ConnectionRecord)) == 1
+
+    async def test_a_transaction_sees_what_it_put_and_removed(self, store):
+        kept, gone = (replace(RESOURCES[2], id=f"c{n}", name=f"hub-{n}") for n in (1, 2))
+        new = replace(gone, id="c3", name="hub-3")
+        await store.write(put(kept, gone))
+
+        def decide(tx):
+            changed = replace(kept, tags={"a": "b"})
+            tx.put(changed)
+            tx.put(new)
+            tx.remove(ConnectionRecord, gone.id)
+            assert tx.resources(ConnectionRecord) == [changed, new]
+            assert tx.resources(AutoScalingRecord) == []
+            assert store.resources(ConnectionRecord) == [kept, gone]
+            return changed
+
+        changed = await store.write(decide)
+        assert store.resources(ConnectionRecord) == [changed, new]
+
+    async def test_what_was_put_and_removed_again_never_was(self, store, tmp_path):
+        def decide(tx):
+            tx.put(RESOURCES[2])
+            tx.remove(ConnectionRecord, RESOURCES[2].id)
+            return tx.resources(ConnectionRecord)
+
+        assert await store.write(decide) == []
+        again = await StateStore.open(tmp_path / "state.db")
+        assert store.resources(ConnectionRecord) == again.resources(ConnectionRecord) == []
+        await again.close()
+
+    async def test_what_decide_raises_changes_nothing(self, store):
+        await store.write(put(RESOURCES[2]))
+
+        def decide(tx):
+            tx.remove(ConnectionRecord, "c1")
+            tx.put(RESOURCES[0])
+            raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            await store.write(decide)
+        assert store.resources(ConnectionRecord) == [RESOURCES[2]]
+        assert store.resources(AutoScalingRecord) == []
+
+    async def test_removing_what_is_not_there_does_nothing(self, store):
+        heard = []
+        store.listen(heard.append)
+        await store.write(lambda tx: tx.remove(SecretRecord, "nobody"))
+        assert heard == [Changed()]
+
+    @pytest.mark.parametrize(
+        ("row", "changes"),
+        [(RESOURCES[2], {"id": "c2"}), (RESOURCES[4], {"id": "d2"}), (RESOURCES[0], {"id": "a2"})],
+        ids=["connection", "domain", "auto scaling"],
+    )
+    async def test_what_is_unique_cannot_be_there_twice(self, store, row, changes):
+        await store.write(put(a_service(), row))
+        with pytest.raises(StoreError):
+            await store.write(put(replace(row, **changes)))
+        assert store.resources(type(row)) == [row]
+
+    async def test_a_service_takes_its_domains_along_and_nothing_else(self, store, tmp_path):
+        other = replace(RESOURCES[4], id="d2", service_id="s2", domain_name="other.example.com")
+        await store.write(put(a_service(), a_service("s2"), *RESOURCES, other))
+        await store.write(lambda tx: tx.remove(ServiceRecord, "s1"))
+        assert store.resources(CustomDomainRecord) == [other]
+        assert store.resources(VpcIngressRecord) == [RESOURCES[6]]
+        again = await StateStore.open(tmp_path / "state.db")
+        assert again.resources(CustomDomainRecord) == [other]
+        assert again.resources(VpcIngressRecord) == [RESOURCES[6]]
+        await again.close()
+
+    async def test_listeners_hear_of_the_service_whose_domain_changed(self, store):
+        await store.write(put(a_service()))
+        heard: list[Changed] = []
+        store.listen(heard.append)
+        await store.write(put(RESOURCES[4]))
+        await store.write(put(RESOURCES[0]))
+        await store.write(lambda tx: tx.remove(CustomDomainRecord, "d1"))
+        assert [each.services for each in heard] == [{"s1"}, frozenset(), {"s1"}]
+
+    async def test_the_retention_of_a_services_logs_is_kept(self, store, tmp_path):
+        record = a_service(retention={LogGroup.APPLICATION: 3})
+        await store.write(put(record))
+        again = await StateStore.open(tmp_path / "state.db")
+        assert again.services == {"s1": record}
+        await again.close()
+
+    async def test_a_home_of_the_first_schema_gets_room_for_them(self, tmp_path):
+        path = tmp_path / "state.db"
+        migrate(path, MIGRATIONS[:1])
+        store = await StateStore.open(path)
+        await store.write(put(a_service(), *RESOURCES))
+        assert store.resources(AutoScalingRecord) == [RESOURCES[0]]
+        await store.close()
 
 
 class TestMigrations:

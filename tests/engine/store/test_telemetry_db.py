@@ -6,7 +6,7 @@ from functools import reduce
 
 import pytest
 
-from engine.model.log import LogKind, LogLine, LogQuery, LogSelector
+from engine.model.log import LogKind, LogLine, LogQuery, LogSelector, LogStream
 from engine.model.metric import MetricName
 from engine.store.cell import Cell, added, same_second
 from engine.store.telemetry_db import RESOLUTIONS, TelemetryDb
@@ -89,6 +89,103 @@ async def test_old_lines_go_in_steps(db):
     assert await db.drop_older(6.0, 4, 4, ()) == 8
     assert await db.drop_older(6.0, 8, 4, ()) == 0
     assert [each.seq for each in await find(db)] == [6, 7, 8, 9, 10]
+
+
+async def test_old_lines_of_some_services_stay(db):
+    await db.add_lines(
+        [line(seq, service_id=("web", "kept", "also")[seq % 3], at=float(seq)) for seq in range(1, 13)], {}, now=0.0
+    )
+    seq, steps = 0, []
+    while seq := await db.drop_older(10.0, seq, 5, {"kept", "also", "unknown"}):
+        steps.append(seq)
+    assert steps == [5, 10]
+    assert [each.seq for each in await find(db) if each.service_id == "web"] == [12]
+    assert len(await find(db)) == 9
+
+
+async def test_lines_that_are_kept_do_not_hide_old_ones_behind_them(db):
+    kept = [line(seq, service_id="kept", at=0.0) for seq in range(1, 21)]
+    await db.add_lines([*kept, line(21, at=1.0), line(22, at=9.0)], {}, now=0.0)
+    seq = 0
+    while seq := await db.drop_older(5.0, seq, 4, {"kept"}):
+        pass
+    assert [each.seq for each in await find(db)] == [*range(1, 21), 22]
+
+
+async def test_a_name_like_a_list_of_services_is_one_name(db):
+    await db.add_lines([line(1, service_id='a", "web'), line(2)], {}, now=0.0)
+    await db.drop_older(5.0, 0, 10, {'a", "web'})
+    assert [each.seq for each in await find(db)] == [1]
+
+
+async def test_old_lines_of_one_kind_of_a_service_go_in_steps(db):
+    lines = [
+        line(seq, service_id=("web", "other")[seq % 2], kind=(APP, LogKind.EVENTS)[seq % 4 // 2], at=float(seq))
+        for seq in range(1, 41)
+    ]
+    await db.add_lines(lines, {}, now=0.0)
+    steps = [0]
+    while len(steps) == 1 or steps[-1]:
+        steps.append(await db.drop_older_of("web", APP, 30.0, steps[-1], 3))
+    doomed = [each for each in lines if each.service_id == "web" and each.kind is APP and each.at < 30.0]
+    assert len(doomed) > 3
+    assert steps == [*sorted(steps[:-1]), 0], "each step goes on where the one before has ended"
+    assert len(steps) - 2 == -(-len(doomed) // 3), "none looks at more lines than it may"
+    for kind in (APP, LogKind.EVENTS):
+        left = await find(db, LogSelector(service_id="", kind=kind))
+        assert left == [each for each in lines if each not in doomed and each.kind is kind]
+    assert await db.drop_older_of("unknown", APP, 30.0, 0, 3) == 0
+
+
+async def test_the_time_of_a_line_is_what_counts_and_not_its_place(db):
+    await db.add_lines([line(1, at=99.0), line(2, at=1.0), line(3, at=50.0)], {}, now=0.0)
+    assert await db.drop_older_of("web", APP, 50.0, 0, 10) == 3
+    assert [each.seq for each in await find(db)] == [1, 3]
+
+
+async def test_the_streams_of_a_service_are_told_with_their_first_and_last_line(db):
+    await db.add_lines(
+        [
+            line(1, stream="i2", at=1.0),
+            line(2, stream="i1", at=2.0),
+            line(3, stream="i2", at=3.0),
+            line(4, stream="d1", kind=LogKind.DEPLOYMENT, at=4.0),
+            line(5, stream="", kind=LogKind.EVENTS, at=5.0),
+            line(6, stream="", kind=LogKind.EVENTS, at=6.0),
+            line(7, stream="i3", service_id="other", at=7.0),
+        ],
+        {},
+        now=0.0,
+    )
+    assert await db.streams("web", APP) == [
+        LogStream(kind=APP, stream="i2", first_at=1.0, last_at=3.0),
+        LogStream(kind=APP, stream="i1", first_at=2.0, last_at=2.0),
+    ]
+    assert await db.streams("web", LogKind.EVENTS) == [
+        LogStream(kind=LogKind.EVENTS, stream="", first_at=5.0, last_at=6.0)
+    ]
+    assert [each.stream for each in await db.streams("web", LogKind.DEPLOYMENT)] == ["d1"]
+    assert await db.streams("other", LogKind.EVENTS) == []
+    assert await db.streams("unknown", APP) == []
+
+
+async def test_a_stream_leaves_with_its_last_line(db):
+    await db.add_lines([line(1, at=1.0), line(2, stream="i2", at=2.0), line(3, stream="i2", at=3.0)], {}, now=0.0)
+    await db.drop_older_of("web", APP, 2.5, 0, 10)
+    assert await db.streams("web", APP) == [LogStream(kind=APP, stream="i2", first_at=3.0, last_at=3.0)]
+
+
+async def test_services_with_a_kind_are_those_that_have_lines_of_it(db):
+    await db.add_lines(
+        [line(1), line(2, service_id="other", kind=LogKind.EVENTS), line(3, service_id="both")], {}, now=0
+    )
+    await db.add_lines([line(4, service_id="both", kind=LogKind.EVENTS)], {}, now=0)
+    await db.add_cells({("measured", "", 60): Cell(requests=1)}, now=0.0)
+    assert await db.services_with(APP) == {"web", "both"}
+    assert await db.services_with(LogKind.EVENTS) == {"other", "both"}
+    assert await db.services_with(LogKind.DEPLOYMENT) == set()
+    await db.drop_older_of("web", APP, 10.0, 0, 10)
+    assert await db.services_with(APP) == {"both"}
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 
 from engine.model.errors import EngineError
 from engine.model.log import LogKind, LogQuery, LogSelector
+from engine.store.storage import Storage
 from engine.store.telemetry_db import TelemetryDb
 from engine.telemetry import Telemetry
 from engine.telemetry.logs import Logs
-from engine.telemetry.storage import Storage
 
 pytestmark = pytest.mark.slow  # real processes and sockets
 
@@ -205,7 +205,7 @@ async def test_a_watcher_that_is_too_slow_loses_the_oldest_lines_and_is_told(tel
 
 
 async def test_only_the_newest_lines_of_a_service_and_kind_are_kept(home, clock):
-    storage = Storage(home.telemetry_db, clock)
+    storage = Storage(home.telemetry_db, clock, TelemetryDb.open_sound, "Logs and metrics")
     await storage.open()
     logs = Logs(storage, clock, 1, keep=dict.fromkeys(LogKind, 100))
     for number in range(1000):

@@ -6,9 +6,10 @@ import random
 import pytest
 
 from engine.model.metric import EdgeSample, InstanceSample, MetricName, MetricQuery
+from engine.store.storage import Storage
+from engine.store.telemetry_db import TelemetryDb
 from engine.telemetry import Telemetry
 from engine.telemetry.metrics import Metrics
-from engine.telemetry.storage import Storage
 
 REQUESTS, CPU = MetricName.REQUESTS, MetricName.CPU
 
@@ -26,7 +27,7 @@ def sample(at, instance_id="i1", cpu=10.0, memory=1000, service_id="web"):
 
 @pytest.fixture
 async def metrics(home, clock):
-    storage = Storage(home.telemetry_db, clock)
+    storage = Storage(home.telemetry_db, clock, TelemetryDb.open_sound, "Logs and metrics")
     await storage.open()
     yield Metrics(storage, clock)
     await storage.close()

@@ -3,12 +3,12 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.model.metric import MetricName
 from engine.store.cell import EMPTY, Cell
-from engine.telemetry.series import KEPT_S, Grid, choose_grid, value, values
+from engine.telemetry.series import KEPT_S, Grid, choose_grid, grid_of, intervals, value, values
 
 NOW = 1_800_000_000.0
 HOUR, DAY = 3600, 86400
@@ -127,3 +127,81 @@ def test_percentiles_are_milliseconds():
 @pytest.mark.parametrize("metric", list(MetricName))
 def test_nothing_measured_is_none(metric):
     assert value(metric, EMPTY, 0, quiet=False) is None
+
+
+@pytest.mark.parametrize(
+    ("age", "period", "step", "resolution"),
+    [
+        (60, 1, 1, 1),
+        (60, 5, 5, 1),
+        (60, 30, 30, 1),
+        (60, 60, 60, 1),
+        (HOUR, 10, 10, 1),
+        (HOUR, 60, 60, 1),
+        (2 * HOUR, 1, 60, 60),
+        (2 * HOUR, 30, 60, 60),
+        (DAY, 60, 60, 60),
+        (7 * DAY, 60, 60, 60),
+        (8 * DAY, 60, HOUR, 3600),
+        (8 * DAY, 1, HOUR, 3600),
+        (400 * DAY, 60, HOUR, 3600),
+        (500 * DAY, 60, HOUR, 3600),
+    ],
+)
+def test_a_period_is_served_from_the_finest_data_that_is_still_there(age, period, step, resolution):
+    grid = grid_of(NOW - age, NOW - age + 60, period, NOW)
+    assert (grid.step, grid.resolution) == (step, resolution)
+
+
+@settings(max_examples=100)
+@given(st.floats(0, 500 * DAY), st.floats(0.001, 5 * DAY), st.sampled_from([1, 5, 10, 30, 60]))
+def test_the_intervals_of_a_period_cover_the_range_and_no_more(age, length, period):
+    start, end = NOW - age, NOW - age + length
+    grid = grid_of(start, end, period, NOW)
+    assert grid.start % grid.step == 0
+    assert grid.step >= period
+    assert grid.step % grid.resolution == 0
+    assert grid.start <= start < grid.start + grid.step
+    assert grid.end - grid.step < end <= grid.end
+
+
+def test_the_last_hour_in_seconds_is_still_there_when_the_question_took_a_moment():
+    assert grid_of(NOW - KEPT_S[1], NOW, 1, NOW + 5).resolution == 1
+
+
+GRID = Grid(start=1000, step=10, count=4, resolution=1)
+
+
+def test_there_is_an_interval_for_each_of_the_grid_with_what_was_measured():
+    cells = {1: Cell(requests=5, edge_seconds=1)}
+    found = intervals(GRID, cells, {0: 10, 1: 4}, since=0, now=2000.0)
+    assert [each.start for each in found] == [1000, 1010, 1020, 1030]
+    assert [each.cell for each in found] == [EMPTY, cells[1], EMPTY, EMPTY]
+    assert [each.watched_s for each in found] == [10, 4, 0, 0]
+    assert [each.value(MetricName.REQUESTS) for each in found] == [0.0, 5.0, None, None]
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "quiet"),
+    [
+        (0, 2000.0, [True, True, False, True]),
+        (1009, 2000.0, [True, True, False, True]),
+        (1010, 2000.0, [False, True, False, True]),
+        (1035, 2000.0, [False, False, False, True]),
+        (9999, 2000.0, [False, False, False, False]),
+        (0, 1032.5, [True, True, False, True]),
+        (0, 1032.4, [True, True, False, False]),
+        (0, 1000.0, [False, False, False, False]),
+    ],
+)
+def test_quiet_is_where_somebody_watched_what_was_known_and_is_over(since, now, quiet):
+    found = intervals(GRID, {}, {0: 10, 1: 1, 2: 0, 3: 10}, since=since, now=now)
+    assert [each.quiet for each in found] == quiet
+
+
+@pytest.mark.parametrize("metric", list(MetricName))
+def test_a_chart_shows_the_values_of_its_intervals(metric):
+    cells = {0: Cell(requests=1, edge_seconds=1, latency={100: 1}), 3: Cell(cpu_percent=4.0, samples=2, ticks=1)}
+    watched = {0: 10, 2: 10}
+    expected = tuple(each.value(metric) for each in intervals(GRID, cells, watched, since=0, now=2000.0))
+    assert values(metric, GRID, cells, watched, since=0, now=2000.0) == expected

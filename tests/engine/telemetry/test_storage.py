@@ -103,3 +103,52 @@ async def test_questions_under_way_while_telemetry_closes_are_answered(home, clo
     await asyncio.gather(*questions)
     await telemetry.close()
     assert caplog.records == []
+
+
+async def kept(telemetry, service_id, kind):
+    page = await telemetry.query_logs(LogQuery(selector=LogSelector(service_id=service_id, kind=kind), limit=10_000))
+    return [int(line.text) for line in page.lines]
+
+
+async def test_pruning_keeps_to_the_times_of_single_services(telemetry):
+    for number in range(10):
+        for service_id in ("plain", "long", "short", "half"):
+            for kind in LogKind:
+                telemetry.log(service_id, kind, "s", str(number), at=float(number))
+    await telemetry.flush()
+    await telemetry.prune(
+        5.0,
+        {
+            "long": dict.fromkeys(LogKind, 2.0),
+            "short": dict.fromkeys(LogKind, 8.0),
+            "half": {LogKind.APPLICATION: 1.0},
+            "unknown": {LogKind.EVENTS: 9.0},
+        },
+    )
+    for kind in LogKind:
+        assert await kept(telemetry, "plain", kind) == list(range(5, 10))
+        assert await kept(telemetry, "long", kind) == list(range(2, 10))
+        assert await kept(telemetry, "short", kind) == list(range(8, 10))
+    assert await kept(telemetry, "half", LogKind.EVENTS) == list(range(5, 10))
+    assert await kept(telemetry, "half", LogKind.APPLICATION) == list(range(1, 10))
+
+
+async def test_pruning_a_single_service_takes_as_many_steps_as_it_needs(telemetry, monkeypatch):
+    monkeypatch.setattr("engine.telemetry.telemetry._PRUNE_AT_ONCE", 10)
+    for number in range(55):
+        telemetry.log("short", LogKind.EVENTS, "", str(number), at=float(number))
+        telemetry.log("plain", LogKind.EVENTS, "", str(number), at=float(number))
+    await telemetry.flush()
+    await telemetry.prune(20.0, {"short": dict.fromkeys(LogKind, 45.0)})
+    assert await kept(telemetry, "short", LogKind.EVENTS) == list(range(45, 55))
+    assert await kept(telemetry, "plain", LogKind.EVENTS) == list(range(20, 55))
+
+
+async def test_one_line_with_a_time_far_ahead_does_not_keep_older_ones_of_its_service(telemetry, monkeypatch):
+    monkeypatch.setattr("engine.telemetry.telemetry._PRUNE_AT_ONCE", 10)
+    telemetry.log("short", LogKind.EVENTS, "", "999", at=9e9)
+    for number in range(30):
+        telemetry.log("short", LogKind.EVENTS, "", str(number), at=float(number))
+    await telemetry.flush()
+    await telemetry.prune(0.0, {"short": dict.fromkeys(LogKind, 25.0)})
+    assert await kept(telemetry, "short", LogKind.EVENTS) == [999, *range(25, 30)]

@@ -1,4 +1,4 @@
-"""Telemetry's hold on telemetry.db: opened when it can be, replaced when it is damaged, never a reason not to start.
+"""Holding on to a database that must never be a reason not to start: opened when it can be, replaced when damaged.
 
 While the file cannot be written (full disk, read-only folder) callers keep what they have and try again; the engine's
 log says once that this is so, and once that it is over.
@@ -10,26 +10,37 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from engine.model.clock import Clock
 from engine.store.sqlite import StoreError, explain
-from engine.store.telemetry_db import TelemetryDb
+
+
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
 
 T = TypeVar("T")
 P = ParamSpec("P")
+Db = TypeVar("Db", bound=Closable)
 
 _log = logging.getLogger(__name__)
 _REOPEN_AFTER_S = 5.0
 
 
-class Storage:
-    """`write` and `read` run one method of the open database: `await storage.write(TelemetryDb.forget, service_id)`."""
+class Storage(Generic[Db]):
+    """`write` and `read` run one method of the open database: `await storage.write(TelemetryDb.forget, service_id)`.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    `open_sound` opens the file, and looks into it, since damage beyond the first page shows only then. `holds` is what
+    it holds, for the log: "Logs and metrics".
+    """
+
+    def __init__(self, path: Path, clock: Clock, open_sound: Callable[[Path], Awaitable[Db]], holds: str) -> None:
         self._path = path
         self._clock = clock
-        self._db: TelemetryDb | None = None
+        self._open_sound = open_sound
+        self._holds = holds
+        self._db: Db | None = None
         self._tried_at = float("-inf")
         self._changing = asyncio.Lock()
         self.failing = False
@@ -42,29 +53,19 @@ class Storage:
                 return
             self._tried_at = self._clock.monotonic()
             try:
-                self._db = await self._open_sound()
+                self._db = await self._open_sound(self._path)
             except (StoreError, sqlite3.Error, OSError) as error:
                 if not is_damage(error):
                     self._fails(error)
                     return
                 self._move_aside(error)
                 try:
-                    self._db = await self._open_sound()
+                    self._db = await self._open_sound(self._path)
                 except (StoreError, sqlite3.Error, OSError) as again:
                     self._fails(again)
 
-    async def _open_sound(self) -> TelemetryDb:
-        db = await TelemetryDb.open(self._path)
-        try:
-            await db.next_seq()  # damage beyond the first page shows only when somebody looks
-            await db.positions()
-        except BaseException:
-            await db.close()
-            raise
-        return db
-
     async def write(
-        self, action: Callable[Concatenate[TelemetryDb, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+        self, action: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T | None:
         """Run a transaction; None where it could not be stored, and then `failing` is set."""
         if self._db is None:
@@ -79,11 +80,11 @@ class Storage:
             return None
         if self.failing:
             self.failing = False
-            _log.info("Logs and metrics are stored again.")
+            _log.info("%s are stored again.", self._holds)
         return result
 
     async def read(
-        self, default: T, action: Callable[Concatenate[TelemetryDb, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+        self, default: T, action: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a query; `default` where the file cannot be read. Raises TimeoutError."""
         db = self._db
@@ -103,7 +104,7 @@ class Storage:
                 db, self._db = self._db, None
                 await db.close()
 
-    async def _failed(self, db: TelemetryDb, error: sqlite3.Error | OSError) -> None:
+    async def _failed(self, db: Db, error: sqlite3.Error | OSError) -> None:
         async with self._changing:
             if db is not self._db:
                 return  # it was closed or replaced meanwhile
@@ -118,7 +119,7 @@ class Storage:
         if not self.failing:
             self.failing = True
             reason = explain(error, self._path) if isinstance(error, (sqlite3.Error, OSError)) else error
-            _log.warning("Logs and metrics are kept in memory only for now: %s", reason)
+            _log.warning("%s are kept in memory only for now: %s", self._holds, reason)
 
     def _move_aside(self, error: Exception) -> None:
         target = self._path.with_name(f"{self._path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
