@@ -80,7 +80,9 @@ class Verbs:
     def rebuild(self) -> None:
         view = self._view
         name = clean(view.service.service_name)
-        request = UpdateServiceRequest(service_arn=view.service.service_arn)
+        request = UpdateServiceRequest(
+            service_arn=view.service.service_arn, source_configuration=view.service.source_configuration
+        )
         self._ask(
             f"Build {name} again?",
             "Its creation failed. The newest version of its source is fetched, built and started.",

@@ -43,7 +43,7 @@ class CustomDomains:
 
     async def associate(self, request: AssociateCustomDomainRequest) -> AssociateCustomDomainResponse:
         service = self._account.find_living_service(request.service_arn, missing=ErrorCode.INVALID_REQUEST)
-        name = request.domain_name.lower()
+        name = request.domain_name
         www = www_belongs(name, request.enable_www_subdomain)
         wanted = _names(name, www=www)
         now = self._account.clock.now()
@@ -53,7 +53,7 @@ class CustomDomains:
             known = tx.resources(CustomDomainRecord)
             for other in known:
                 for taken in wanted:
-                    if taken in _names(other.domain_name, www=other.www):
+                    if taken.lower() in map(str.lower, _names(other.domain_name, www=other.www)):
                         owner = self._store.services[other.service_id].name
                         raise invalid_request(f"{taken} is already associated with the service {owner}.")
             if sum(other.service_id == service.id for other in known) >= DOMAINS_AT_MOST:
@@ -96,7 +96,7 @@ class CustomDomains:
         def disassociate(tx: Transaction) -> CustomDomainRecord:
             admit_domain_change(tx.service(service.id).status)
             for record in tx.resources(CustomDomainRecord):
-                if (record.service_id, record.domain_name) == (service.id, name):
+                if (record.service_id, record.domain_name.lower()) == (service.id, name):
                     tx.remove(CustomDomainRecord, record.id)
                     return record
             # Copilot takes the domain as gone by this text, Terraform by the type.

@@ -48,7 +48,10 @@ class Observability:
         await self._account.write(ensure)
 
     def chosen(self, wanted: ServiceObservabilityConfiguration | None) -> ServiceObservabilityConfiguration | None:
-        """What a service wants, with the ARN in full. Raises EngineError (InvalidRequestException)."""
+        """What a service wants, the ARN in full where it names one; without one DefaultConfiguration is meant.
+
+        Raises EngineError (InvalidRequestException).
+        """
         if wanted is None or not wanted.observability_enabled:
             return wanted
         records = self._store.resources(ObservabilityRecord)
@@ -56,6 +59,8 @@ class Observability:
         record = self._find(arn, records, missing=ErrorCode.INVALID_REQUEST)
         if record.deleted_at is not None:
             raise invalid_request("The observability configuration you specified has been deleted.")
+        if wanted.observability_configuration_arn is None:
+            return wanted
         return replace(wanted, observability_configuration_arn=record.arn)
 
     async def create(

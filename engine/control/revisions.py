@@ -60,11 +60,13 @@ def find(arn: str, records: Sequence[R], region: str, kind: str, *, missing: Err
 
 
 def meant_by(arn: str, records: Sequence[R], region: str, kind: str) -> R | None:
-    """What a full ARN names (deleted or not), or one that ends with name/revision or the name (active ones only)."""
+    """What a full ARN names, or one that ends with name/revision, or with the name: its highest active revision.
+
+    Where there is none that is active, a deleted one is meant, as long as it is known.
+    """
     for record in records:
         if arn == record.arn:
             return record
     name, slash, revision = arn.removeprefix(resource_arn(region, kind, "")).partition("/")
-    if not slash:
-        return latest(records, name)
-    return next((r for r in active(records, name) if str(r.revision) == revision), None)
+    named = [r for r in records if r.name == name and (not slash or str(r.revision) == revision)]
+    return max(named, key=lambda r: (r.deleted_at is None, r.revision), default=None)

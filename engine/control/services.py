@@ -137,6 +137,8 @@ class Services:
         def update(tx: Transaction) -> str:
             record = tx.service(service_id)
             admit_update(record.status)
+            if request == UpdateServiceRequest(service_arn=request.service_arn):
+                raise invalid_request("No configurations provided in the UpdateService request.")
             self._check_references(request)
             scaling = self._auto_scaling.chosen(arn).arn if arn else None
             observability = self._observability.chosen(request.observability_configuration)

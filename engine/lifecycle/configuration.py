@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from engine.model.actions.service import CreateServiceRequest, UpdateServiceRequest
 from engine.model.errors import invalid_request
 from engine.model.service import (
-    CodeConfiguration,
     CodeRepository,
     ConfigurationSource,
     EgressConfiguration,
@@ -82,7 +81,7 @@ def _build_inputs(source: SourceConfiguration) -> object:
         repository.repository_url,
         repository.source_code_version,
         repository.source_directory,
-        code and code.configuration_source,
+        code.configuration_source if code else ConfigurationSource.REPOSITORY,
         values and (values.runtime, values.build_command),
     )
 
@@ -137,7 +136,9 @@ def _refuse_reserved(*names: dict[str, str] | None) -> None:
 
 
 def _full_repository(code: CodeRepository) -> CodeRepository:
-    configuration = code.code_configuration or CodeConfiguration(configuration_source=ConfigurationSource.REPOSITORY)
+    configuration = code.code_configuration
+    if configuration is None:  # the file in the repository counts; what was not sent is not shown either
+        return replace(code, source_directory=code.source_directory or "/")
     values = configuration.code_configuration_values
     if configuration.configuration_source is ConfigurationSource.API:
         if values is None:
@@ -183,8 +184,9 @@ def full_network(network: NetworkConfiguration | None) -> NetworkConfiguration:
     egress = network.egress_configuration or EgressConfiguration()
     if egress.egress_type is EgressType.VPC and not egress.vpc_connector_arn:
         raise invalid_request("VpcConnectorArn must be given when EgressType is VPC.")
-    ingress = network.ingress_configuration or IngressConfiguration()
-    public = True if ingress.is_publicly_accessible is None else ingress.is_publicly_accessible
+    ingress = network.ingress_configuration
+    # In the structure the member's default is false, and Terraform's SDK leaves out what is false.
+    public = True if ingress is None else bool(ingress.is_publicly_accessible)
     return NetworkConfiguration(
         egress_configuration=replace(egress, egress_type=egress.egress_type or EgressType.DEFAULT),
         ingress_configuration=IngressConfiguration(is_publicly_accessible=public),

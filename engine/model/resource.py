@@ -68,7 +68,7 @@ class CustomDomainRecord(Value, frozen=True, kw_only=True):
     id: str
     service_id: str
     domain_name: str
-    """Lower case."""
+    """As it was written, which clients compare; case does not make it another domain."""
     www: bool
     """The www subdomain belongs to it."""
     validation: tuple[ValidationName, ...]

@@ -278,7 +278,6 @@ def test_terraform_replaces_a_tainted_service_under_the_same_name(account, clien
     assert code_of(client.delete_service, ServiceArn=failed["ServiceArn"]) == NOT_FOUND
 
 
-@pytest.mark.xfail(strict=True, reason="IngressConfiguration without its member is taken for a public one")
 def test_terraform_asks_for_a_private_service_with_an_empty_ingress_block(account, client):
     """The SDK for Go leaves out a `false` that is no pointer: {} is what comes of is_publicly_accessible = false."""
     network = {"IngressConfiguration": {}, "IpAddressType": "IPV4"}
@@ -290,12 +289,10 @@ def test_terraform_asks_for_a_private_service_with_an_empty_ingress_block(accoun
     assert service["NetworkConfiguration"]["IngressConfiguration"] == {"IsPubliclyAccessible": False}
 
 
-@pytest.mark.xfail(strict=True, reason="CodeConfiguration is filled in")
 def test_terraform_reads_no_code_configuration_where_it_sent_none(account):
     assert "CodeConfiguration" not in account.service()["SourceConfiguration"]["CodeRepository"]
 
 
-@pytest.mark.xfail(strict=True, reason="an update of nothing is done")
 def test_an_update_of_nothing_is_refused_with_app_runners_words(account, client):
     """Terraform sends one when a person takes the observability block away."""
     arn = account.service()["ServiceArn"]

@@ -519,7 +519,7 @@ def test_a_domain_belongs_to_one_service_until_it_is_given_back(account, client,
     for name in ("EXAMPLE.COM", "www.example.com"):
         code, message = refused(client.associate_custom_domain, ServiceArn=other, DomainName=name)
         assert code == INVALID_REQUEST
-        assert "example.com is already associated with" in message
+        assert "example.com is already associated with" in message.lower()
     missing = refused(client.disassociate_custom_domain, ServiceArn=other, DomainName="example.com")
     assert missing == (NOT_FOUND, "No custom domain example.com found for the provided service.")
 
@@ -633,7 +633,7 @@ def three_services(account, client, running):
 def three_operations(account, client, running):
     arn = account.service()["ServiceArn"]
     for _ in range(2):
-        client.update_service(ServiceArn=arn)
+        client.update_service(ServiceArn=arn, HealthCheckConfiguration={"Interval": 3})
         account.settled(arn)
     operations = client.list_operations(ServiceArn=arn)["OperationSummaryList"]
     return [each["Id"] for each in operations], {"ServiceArn": arn}

@@ -258,10 +258,12 @@ async def test_a_service_that_names_one_gets_that_revision(create, scaling, dele
     assert scaling.chosen(f"{PREFIX}/busy").arn == second.auto_scaling_configuration_arn
     assert scaling.chosen(f"{PREFIX}/busy/1").arn == first.auto_scaling_configuration_arn
     await delete(second.auto_scaling_configuration_arn)
-    with refused(ErrorCode.INVALID_REQUEST, "has been deleted"):
-        scaling.chosen(second.auto_scaling_configuration_arn)
-    for arn in (f"{PREFIX}/busy/2", f"{PREFIX}/none"):
-        with refused(ErrorCode.INVALID_REQUEST, "does not exist"):
+    for arn, why in (
+        (second.auto_scaling_configuration_arn, "has been deleted"),
+        (f"{PREFIX}/busy/2", "has been deleted"),
+        (f"{PREFIX}/none", "does not exist"),
+    ):
+        with refused(ErrorCode.INVALID_REQUEST, why):
             scaling.chosen(arn)
 
 

@@ -127,7 +127,7 @@ async def test_a_domain_that_goes_says_so_and_is_gone(associate, describe, disas
 @pytest.mark.parametrize(
     ("first", "second", "taken"),
     [
-        (("example.com", None), ("EXAMPLE.com", False), "example.com"),
+        (("example.com", None), ("EXAMPLE.com", False), "EXAMPLE.com"),
         (("example.com", None), ("www.example.com", False), "www.example.com"),
         (("www.example.com", False), ("example.com", None), "www.example.com"),
         (("*.example.com", None), ("*.example.com", None), "*.example.com"),
@@ -168,8 +168,8 @@ async def test_names_that_only_look_alike_do_not_stand_in_each_others_way(associ
     assert [each.domain_name for each in (await describe()).custom_domains] == [first[0], second[0]]
 
 
-async def test_case_does_not_count_in_names(associate, describe, disassociate):
-    assert (await associate("Shop.Example.COM")).custom_domain.domain_name == "shop.example.com"
+async def test_a_name_stays_as_it_was_written_and_case_makes_no_other_of_it(associate, describe, disassociate):
+    assert (await associate("Shop.Example.COM")).custom_domain.domain_name == "Shop.Example.COM"
     await disassociate("SHOP.example.com")
     assert (await describe()).custom_domains == ()
 

@@ -123,14 +123,16 @@ async def test_deleting_again_is_refused(create, delete, refused):
     await delete(made.observability_configuration_arn)
     with refused(ErrorCode.INVALID_REQUEST, "has been deleted"):
         await delete(made.observability_configuration_arn)
-    with refused(ErrorCode.RESOURCE_NOT_FOUND):
+    with refused(ErrorCode.INVALID_REQUEST, "has been deleted"):
         await delete(f"{PREFIX}/traces")
+    with refused(ErrorCode.RESOURCE_NOT_FOUND):
+        await delete(f"{PREFIX}/none")
 
 
-async def test_a_service_gets_the_arn_in_full(create, observability):
+async def test_a_service_gets_the_arn_that_it_names_in_full(create, observability):
     first, second = await create(), await create()
     for wanted, arn in (
-        (None, BUILT_IN),
+        (None, None),
         (f"{PREFIX}/traces", second.observability_configuration_arn),
         (f"{PREFIX}/traces/1", first.observability_configuration_arn),
     ):
@@ -149,7 +151,7 @@ async def test_a_service_cannot_have_one_that_is_not_there(create, observability
     await delete(made.observability_configuration_arn)
     for arn, why in (
         (made.observability_configuration_arn, "has been deleted"),
-        (f"{PREFIX}/traces", "does not exist"),
+        (f"{PREFIX}/traces", "has been deleted"),
         (f"{PREFIX}/none/3", "does not exist"),
     ):
         with refused(ErrorCode.INVALID_REQUEST, why):

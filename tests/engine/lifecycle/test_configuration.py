@@ -18,7 +18,9 @@ from engine.model.service import (
     ImageConfiguration,
     ImageRepository,
     ImageRepositoryType,
+    IngressConfiguration,
     InstanceConfiguration,
+    NetworkConfiguration,
     SourceCodeVersion,
     SourceCodeVersionType,
     SourceConfiguration,
@@ -61,7 +63,7 @@ def test_everything_left_out_has_app_runners_default():
     )
     assert config.source.auto_deployments_enabled is True
     assert config.source.code_repository.source_directory == "/"
-    assert config.source.code_repository.code_configuration.configuration_source is ConfigurationSource.REPOSITORY
+    assert config.source.code_repository.code_configuration is None, "as it was sent"
     assert config.network.ingress_configuration.is_publicly_accessible is True
 
 
@@ -170,3 +172,21 @@ def test_images_that_app_runner_refuses_are_refused(source, message):
     with pytest.raises(EngineError, match=message) as caught:
         create(source)
     assert caught.value.code is ErrorCode.INVALID_REQUEST
+
+
+def test_an_empty_ingress_structure_means_private():
+    """Terraform's SDK leaves out what is false."""
+    network = NetworkConfiguration(ingress_configuration=IngressConfiguration())
+    config = create(network_configuration=network)
+    assert config.network.ingress_configuration.is_publicly_accessible is False
+
+
+def test_the_file_counts_whether_it_is_said_or_not():
+    said = replace(
+        code(),
+        code_repository=replace(
+            code().code_repository,
+            code_configuration=CodeConfiguration(configuration_source=ConfigurationSource.REPOSITORY),
+        ),
+    )
+    assert not needs_build(create(code()), create(said))
