@@ -5,9 +5,8 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Self
+from typing import Any, Self
 
-import msgspec
 from msgspec.structs import replace
 
 from engine import __version__
@@ -25,12 +24,12 @@ from engine.lifecycle.lifecycle import Lifecycle
 from engine.lifecycle.rooms import Rooms
 from engine.lifecycle.routing import Routing
 from engine.lifecycle.watchers import Watchers
-from engine.model.actions.table import ACTIONS
+from engine.model.actions.table import ACTIONS, Action
 from engine.model.audit import SCREEN, AuditChange, AuditQuery, Caller, RefusedCall
 from engine.model.base import R, Request
 from engine.model.clock import Clock, SystemClock
-from engine.model.constraints import explain
-from engine.model.errors import EngineError, ErrorCode, HomerunError, invalid_request
+from engine.model.constraints import checked
+from engine.model.errors import EngineError, ErrorCode, HomerunError
 from engine.model.home import Home
 from engine.model.log import LogBatch, LogPage, LogQuery, LogSelector
 from engine.model.metric import MetricAnswer, MetricQuery
@@ -51,6 +50,8 @@ from engine.telemetry.telemetry import Telemetry
 logger = logging.getLogger(__name__)
 
 _HOUSEKEEPING_S = 60.0
+_GIVEN_UP = "RequestCanceled"
+"""In the audit trail: whoever asked did not wait for the answer."""
 
 
 class Engine:
@@ -98,6 +99,8 @@ class Engine:
             home,
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._changes: set[asyncio.Future[Any]] = set()
+        """Calls that change something and are under way."""
         self._api_url = ""
         self._socket = ""
 
@@ -171,7 +174,7 @@ class Engine:
         """
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._changes, return_exceptions=True)
         await self._lifecycle.close()
         if stop_instances:
             await self._lifecycle.stop_instances()
@@ -191,20 +194,31 @@ class Engine:
     # The door.
 
     async def call(self, request: Request[R], *, caller: Caller = SCREEN) -> R:
-        """Do what is asked: the one way in. Every call, done or refused, becomes a record of the audit trail."""
+        """Do what is asked: the one way in. Every call, done or refused, becomes a record of the audit trail.
+
+        A change that was begun is done and recorded even when its caller is cancelled.
+        """
         action = ACTIONS[type(request)]
+        doing = self._do(action, request, caller)
+        if not action.mutates:
+            return await doing
+        task = asyncio.ensure_future(doing)
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        return await asyncio.shield(task)
+
+    async def _do(self, action: Action, request: Request[R], caller: Caller) -> R:
         try:
-            answer: R = await self._control.do(_checked(request))
+            answer = await self._control.do(checked(request))
         except EngineError as error:
             code = action.api.error_type(error)
             await self._trail.finished(action, caller, request, None, code=code, message=error.message)
             raise
-        except Exception as error:
-            await self._trail.finished(
-                action, caller, request, None, code=ErrorCode.INTERNAL.value, message=type(error).__name__
-            )
+        except BaseException as error:
+            code = _GIVEN_UP if isinstance(error, asyncio.CancelledError) else ErrorCode.INTERNAL.value
+            await self._trail.finished(action, caller, request, None, code=code, message=type(error).__name__)
             raise
-        await self._trail.finished(action, caller, request, answer)
+        await self._trail.finished(action, caller, request, answer if action.mutates else None)
         return answer
 
     def turned_away(self, call: RefusedCall) -> None:
@@ -305,16 +319,3 @@ class Engine:
         horizon = now - self._settings.log_retention_days * 86400
         await self._store.forget_stopped_instances(horizon)
         await self._telemetry.prune(horizon, retentions(self._store.services.values(), now))
-
-
-def _checked(request: Request[R]) -> Request[R]:
-    """The request with every limit and pattern of its shape enforced, whoever built it.
-
-    Raises EngineError (InvalidRequestException) naming the member.
-    """
-    plain = msgspec.to_builtins(request)
-    try:
-        return msgspec.convert(plain, type(request))
-    except msgspec.ValidationError as error:
-        problem = explain(plain, type(request)) or f"Invalid request: {error}."
-        raise invalid_request(problem) from error

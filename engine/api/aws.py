@@ -1,12 +1,13 @@
 """Aws: answers calls of the AWS APIs for one engine, whatever protocol they come in. Who may call is decided before."""
 
+import asyncio
 import logging
 from typing import Any, Protocol
 
+from engine.api import aws_query
 from engine.api.aws_error import Refusal, refusal_of
 from engine.api.aws_json import CONTENT_TYPES, JSON_CALLS
-from engine.api.aws_query import FORM, query_call
-from engine.api.live_tail import live_tail
+from engine.api.live_tail import LiveTails
 from engine.api.message import Request, Response
 from engine.model.actions.log import StartLiveTailResponse
 from engine.model.actions.table import Action
@@ -17,11 +18,15 @@ from engine.model.errors import EngineError, ErrorCode
 
 log = logging.getLogger(__name__)
 
+_LARGE = 32 * 1024
+"""Bodies beyond this are decoded in a thread: saying all that is wrong with a megabyte takes a while."""
+
 
 class Call(Protocol):
     """One action in one protocol."""
 
     action: Action
+    name: str
 
     def decode(self, request: Request) -> Wire | Refusal: ...
     def respond(self, answer: Wire, request_id: str) -> Response: ...
@@ -29,51 +34,59 @@ class Call(Protocol):
 
 
 class Unknown:
-    """A call of something that is not there."""
+    """A call that cannot be made: of something that is not there, or in the wrong way. `action` where one is meant."""
 
-    action: None = None
-
-    def __init__(self, name: str, refusal: Refusal) -> None:
-        self.name = name
+    def __init__(self, refusal: Refusal, *, name: str = "", action: Action | None = None, form: bool = False) -> None:
         self.refusal = refusal
+        self.name = action.name if action else name
+        self.action = action
+        self._form = form
 
     def refuse(self, refusal: Refusal, request_id: str) -> Response:
-        return refusal.response(request_id)
+        return aws_query.refuse(refusal, request_id) if self._form else refusal.response(request_id)
 
 
 def find_call(request: Request) -> Call | Unknown:
-    """Which action a request calls, and in which protocol."""
+    """Which action a request calls, and in which protocol. Reads the beginning of a body at most: nobody knows yet
+    who sent it.
+    """
     target = (request.header(b"x-amz-target") or b"").decode("latin-1")
     media = (request.header(b"content-type") or b"").partition(b";")[0].strip().lower().decode("latin-1")
-    if target:
-        call = JSON_CALLS.get(target)
-        if call is None:
-            return _unknown(target)
-        if media not in CONTENT_TYPES:
-            wanted = f"The Content-Type must be {CONTENT_TYPES[0]}."
-            return Unknown(call.action.name, Refusal(status=415, code="UnsupportedMediaTypeException", message=wanted))
-        return call
-    if media == FORM or "Action=" in request.query:
-        found = query_call(request)
-        return found if not isinstance(found, str) else _unknown(found)
-    return _unknown("")
+    if request.method == "GET" or (not target and (media == aws_query.FORM or "Action=" in request.query)):
+        found = aws_query.find(request)
+        return found if not isinstance(found, str) else _unknown(found, form=True)
+    call = JSON_CALLS.get(target)
+    if call is None:
+        return _unknown(target)
+    if media not in CONTENT_TYPES:
+        wanted = f"The Content-Type must be {CONTENT_TYPES[0]}."
+        refusal = Refusal(status=415, code="UnsupportedMediaTypeException", message=wanted)
+        return Unknown(refusal, action=call.action)
+    return call
 
 
 class Aws:
     def __init__(self, engine: HostedEngine) -> None:
         self._engine = engine
+        self._live_tails = LiveTails(engine)
+
+    def end_live_tails(self) -> None:
+        self._live_tails.end()
 
     async def answer(self, request: Request, call: Call | Unknown, caller: Caller) -> Response:
         """The call's answer; every failure becomes an AWS-shaped error. Never raises."""
         if isinstance(call, Unknown):
             return self.turn_away(call, call.refusal, caller)
         try:
-            argument: Any = call.decode(request)
+            if len(request.body) > _LARGE:
+                argument: Any = await asyncio.to_thread(call.decode, request)
+            else:
+                argument = call.decode(request)
             if isinstance(argument, Refusal):
                 return self.turn_away(call, argument, caller)
             answer = await self._engine.call(argument, caller=caller)
             if isinstance(answer, StartLiveTailResponse):
-                return live_tail(self._engine, argument, answer, caller.request_id)
+                return self._live_tails.follow(argument, answer, caller.request_id)
             return call.respond(answer, caller.request_id)
         except EngineError as error:
             refusal = refusal_of(error, call.action.api)
@@ -95,7 +108,7 @@ class Aws:
             RefusedCall(
                 caller=caller,
                 source=f"{action.api.value}.amazonaws.com" if action else "",
-                name=action.name if action else call.name,  # type: ignore[union-attr]
+                name=action.name if action else call.name,
                 read_only=not action.mutates if action else True,
                 code=refusal.code,
                 message=refusal.sentence,
@@ -104,10 +117,11 @@ class Aws:
         return call.refuse(refusal, caller.request_id)
 
 
-def _unknown(target: str) -> Unknown:
-    if not target:
+def _unknown(name: str, *, form: bool = False) -> Unknown:
+    if not name:
         message = "The X-Amz-Target header is missing; it names the action, as in AppRunner.ListServices."
-        return Unknown("", Refusal(status=400, code="UnknownOperationException", message=message))
-    shown = target[:100] if target.isprintable() else ascii(target[:100])
+        return Unknown(Refusal(status=400, code="UnknownOperationException", message=message), form=form)
+    shown = name[:100] if name.isprintable() else ascii(name[:100])
     message = f"The operation {shown} is not known here."
-    return Unknown(shown, Refusal(status=400, code="UnknownOperationException", message=message))
+    refusal = Refusal(status=400, code="UnknownOperationException", message=message)
+    return Unknown(refusal, name=shown, form=form)

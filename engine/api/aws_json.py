@@ -27,6 +27,7 @@ class JsonCall:
 
     def __init__(self, action: Action) -> None:
         self.action = action
+        self.name = action.name
         self._decoder = msgspec.json.Decoder(action.request)
 
     def respond(self, answer: Wire, request_id: str) -> Response:
@@ -51,8 +52,6 @@ class JsonCall:
             return garbled(f"The request body is not valid JSON: {error}.")
         except RecursionError:
             return garbled("The request body is nested too deeply.")
-        if b"\\u0000" in body and (problem := explain(msgspec.json.decode(body), action.request)):
-            return invalid(problem, action.api)
         return argument
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 import msgspec
@@ -28,16 +28,30 @@ _VERSIONS: dict[str, tuple[Api, str]] = {
 """By the Version that a call names: the API and the name space of its answers."""
 
 _PARAMETERS_MAX = 2_000
+_BEGINNING = 4_096
 _SIGNING = ("Action", "Version")
 
 
-def query_call(request: Request) -> "QueryCall | str":
-    """The call that a form, or the query of a presigned GET, makes; its name where there is no such action."""
-    given = dict(_parameters(request))
+def find(request: Request) -> "QueryCall | str":
+    """The call that a form, or the query of a GET, makes; its name where there is no such action.
+
+    Clients put the action first: no more than the beginning is looked at.
+    """
+    given = dict(_parameters(request, at_most=_BEGINNING))
     name, version = given.get("Action", ""), given.get("Version", "")
     api, namespace = _VERSIONS.get(version, (None, ""))
     action = actions_of(api).get(name) if api is not None else None
     return name if action is None else QueryCall(action, namespace)
+
+
+def refuse(refusal: Refusal, request_id: str, namespace: str = "") -> Response:
+    side = "Sender" if refusal.status < 500 else "Receiver"
+    space = f' xmlns="{namespace}"' if namespace else ""
+    body = (
+        f"<ErrorResponse{space}><Error><Type>{side}</Type><Code>{_text(refusal.code)}</Code>"
+        f"<Message>{_text(refusal.sentence)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+    )
+    return _xml(refusal.status, body, request_id)
 
 
 class QueryCall:
@@ -45,6 +59,7 @@ class QueryCall:
 
     def __init__(self, action: Action, namespace: str) -> None:
         self.action = action
+        self.name = action.name
         self._namespace = namespace
 
     def decode(self, request: Request) -> Wire | Refusal:
@@ -72,12 +87,7 @@ class QueryCall:
         return _xml(200, body, request_id)
 
     def refuse(self, refusal: Refusal, request_id: str) -> Response:
-        side = "Sender" if refusal.status < 500 else "Receiver"
-        body = (
-            f'<ErrorResponse xmlns="{self._namespace}"><Error><Type>{side}</Type><Code>{_text(refusal.code)}</Code>'
-            f"<Message>{_text(refusal.sentence)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
-        )
-        return _xml(refusal.status, body, request_id)
+        return refuse(refusal, request_id, self._namespace)
 
 
 def _xml(status: int, body: str, request_id: str) -> Response:
@@ -89,13 +99,16 @@ def _xml(status: int, body: str, request_id: str) -> Response:
     )
 
 
-def _parameters(request: Request) -> list[tuple[str, str]]:
-    """Of the form, or of the query where a presigned call has them there."""
-    body = request.body or request.query.encode("latin-1")
-    try:
-        return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_PARAMETERS_MAX)
-    except ValueError:
-        return []
+def _parameters(request: Request, *, at_most: int | None = None) -> list[tuple[str, str]]:
+    """Of the form, or of the query where a call has them there. Only in a form is + a space, as in what is signed.
+
+    Raises ValueError for too many.
+    """
+    if not request.body:
+        pairs = (pair.partition("=") for pair in request.query.split("&")[:_PARAMETERS_MAX])
+        return [(unquote(name), unquote(value)) for name, _, value in pairs]
+    text = request.body[:at_most].decode("utf-8", "replace")
+    return parse_qsl(text, keep_blank_values=True, max_num_fields=None if at_most else _PARAMETERS_MAX)
 
 
 def _tree(parameters: list[tuple[str, str]]) -> dict[str, Any]:
@@ -127,7 +140,7 @@ def _typed(value: Any, kind: inspect.Type) -> Any:
             return {name: _typed(each, fields[name]) for name, each in value.items() if name in fields}
         case inspect.VarTupleType(item_type=item) if isinstance(value, dict):
             members = value.get("member", value)
-            if not isinstance(members, dict) or not all(number.isascii() and number.isdigit() for number in members):
+            if not isinstance(members, dict) or not all(map(_is_number, members)):
                 return value
             return [_typed(members[number], item) for number in sorted(members, key=int)]
         case inspect.IntType() | inspect.FloatType() if isinstance(value, str):
@@ -138,6 +151,10 @@ def _typed(value: Any, kind: inspect.Type) -> Any:
         case inspect.BoolType() if isinstance(value, str) and value in {"true", "false"}:
             return value == "true"
     return value
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9
 
 
 def _timestamp(text: str) -> Any:

@@ -28,6 +28,11 @@ class Server(Protocol):
     closing: bool
     refuse: Refuse
 
+    @property
+    def full(self) -> bool:
+        """There are more connections than there may be."""
+        ...
+
     async def answer(self, request: Request) -> Response: ...
     def date(self) -> str: ...
     def enter(self, connection: "Connection") -> None: ...
@@ -90,8 +95,8 @@ class Connection(asyncio.Protocol):
         self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
         self._server.enter(self)
         self._deadline = time.monotonic() + self._limits.header_timeout_s
-        if self._server.closing:
-            self._transport.close()
+        if self._server.closing or self._server.full:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the reason changes nothing
         self._lost = True

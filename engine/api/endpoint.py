@@ -1,7 +1,6 @@
 """The two doors for programs: the API on TCP, which wants signatures, and the Unix socket, which trusts its mode."""
 
 import ipaddress
-import logging
 import re
 import uuid
 from collections.abc import Callable
@@ -17,17 +16,13 @@ from engine.api.credentials import Credentials
 from engine.api.message import Request, Response, text
 from engine.model.actions.table import Api
 from engine.model.api import HostedEngine
-from engine.model.audit import Caller
+from engine.model.audit import OWNER, Caller
 from engine.model.base import Value
 from engine.model.clock import Clock
-
-log = logging.getLogger(__name__)
 
 UPGRADES = frozenset({attach_protocol.UPGRADE.encode()})
 """What a connection to the Unix socket may be switched to."""
 SIGNING_NAMES = frozenset(Api) - {Api.HOMERUN}
-OWNER = "homerun"
-"""The one user that an account here has: whoever holds the home's keys."""
 _AGENT_MAX = 512
 _HOST = re.compile(r"(?P<name>\[(?P<ipv6>[0-9a-fA-F:.]+)\]|[^\s:@/\[\]]+)(:[0-9]+)?")
 
@@ -40,10 +35,7 @@ class StopRequest(Value, frozen=True, kw_only=True):
 
 
 class TcpEndpoint:
-    """The AWS APIs for programs on this machine; `host` is the address it is bound to.
-
-    `credentials` may be replaced at any time: what was signed with the old ones is refused from then on.
-    """
+    """The AWS APIs for programs on this machine; `host` is the address it is bound to."""
 
     def __init__(self, engine: HostedEngine, credentials: Credentials, *, host: str, url: str, clock: Clock) -> None:
         self._aws = Aws(engine)
@@ -55,26 +47,31 @@ class TcpEndpoint:
     async def handle(self, request: Request) -> Response:
         request_id = str(uuid.uuid4())
         refusal = self._stranger(request)
-        is_call = request.method == "POST" or (request.method == "GET" and "Action=" in request.query)
-        if request.path != "/" or not is_call:
+        if not _is_call(request):
             return refusal.response(request_id) if refusal else _plain(request, request_id, self._usage)
         call = find_call(request)
         caller = _caller(request, request_id)
+        service = signature.claimed_service(request)
+        if refusal is None and service and service not in SIGNING_NAMES:
+            refusal = _foreign(service)
         if refusal is not None:
             return self._aws.turn_away(call, refusal, caller)
         try:
-            signed = signature.verify(
+            key = signature.verify(
                 request,
                 self.credentials,
                 self._clock.now(),
                 {call.action.api} if call.action else SIGNING_NAMES,
             )
         except signature.SignatureError as error:
-            log.warning("Refused a call, request id %s: %s", request_id, error.code)
             caller = replace(caller, access_key_id=error.access_key_id)
             return self._aws.turn_away(call, Refusal(status=400, code=error.code, message=error.message), caller)
-        caller = replace(caller, user=OWNER, access_key_id=signed.access_key_id)
-        return await self._aws.answer(request, call, caller)
+        return await self._aws.answer(request, call, replace(caller, user=OWNER, access_key_id=key))
+
+    def rotate(self, credentials: Credentials) -> None:
+        """From now on these count, and nothing goes on that was begun with others."""
+        self.credentials = credentials
+        self._aws.end_live_tails()
 
     def _stranger(self, request: Request) -> Refusal | None:
         """Web pages get nothing: neither by a name of theirs that points here, nor by a request across origins."""
@@ -117,9 +114,31 @@ class SocketEndpoint:
         return _plain(request, request_id, _usage("http://localhost"))
 
 
+def _is_call(request: Request) -> bool:
+    """An attempt to have something done, rather than a look at what this is."""
+    if request.method == "POST":
+        return request.path == "/"
+    return "Action=" in request.query or signature.claimed_service(request) != ""
+
+
+def _foreign(service: str) -> Refusal:
+    """A profile with an `endpoint_url` sends the calls of every AWS service here."""
+    shown = service[:40] if service.isprintable() else ascii(service[:40])
+    return Refusal(
+        status=400,
+        code="UnknownOperationException",
+        message=f"Homerun has no {shown}: it answers {', '.join(sorted(SIGNING_NAMES))}. Send calls of other services"
+        " to AWS, with another profile.",
+    )
+
+
 def aws_refusal(status: int, sentence: str, *, close: bool = False) -> Response:
     """What the HTTP server itself refuses (a body too large, garbled framing), in the shape that clients read."""
-    codes = {413: "RequestEntityTooLargeException", 431: "RequestHeaderFieldsTooLargeException"}
+    codes = {
+        413: "RequestEntityTooLargeException",
+        431: "RequestHeaderFieldsTooLargeException",
+        500: "InternalFailure",
+    }
     refusal = Refusal(status=status, code=codes.get(status, "BadRequestException"), message=sentence)
     return replace(refusal.response(str(uuid.uuid4())), close=close)
 

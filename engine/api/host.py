@@ -17,6 +17,7 @@ from engine.api.credentials import load_or_create
 from engine.api.endpoint import UPGRADES, SocketEndpoint, TcpEndpoint, aws_refusal
 from engine.api.http import HttpServer
 from engine.api.settings import load_settings, parse_address
+from engine.edge.file_limit import raise_file_limit
 from engine.model.api import HostedEngine
 from engine.model.clock import Clock, SystemClock
 from engine.model.errors import HomerunError
@@ -83,6 +84,7 @@ class Host:
 
     @classmethod
     async def _start(cls, home: Home, settings: Settings, factory: EngineFactory, clock: Clock) -> "Host":
+        raise_file_limit()
         async with AsyncExitStack() as stack:
             # Nothing else runs yet: these few small files may block.
             claim = Claim.take(home)
@@ -102,7 +104,7 @@ class Host:
             endpoint = TcpEndpoint(engine, credentials, host=bound, url=url, clock=clock)
 
             def reload_credentials() -> None:
-                endpoint.credentials = load_or_create(home)
+                endpoint.rotate(load_or_create(home))
 
             api = HttpServer(endpoint.handle, refuse=aws_refusal)
             door = HttpServer(

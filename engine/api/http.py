@@ -77,6 +77,10 @@ class HttpServer:
             self._date = (second, formatdate(second, usegmt=True))
         return self._date[1]
 
+    @property
+    def full(self) -> bool:
+        return len(self._connections) > self.limits.connections
+
     def enter(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._empty.clear()

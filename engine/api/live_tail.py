@@ -17,42 +17,70 @@ from engine.model.log import LogBatch, LogLine, LogSelector
 
 _EVERY_S = 1.0
 """CloudWatch updates once a second, also when there is nothing new."""
+_LONGEST_S = 3 * 3600.0
+"""CloudWatch ends a session after three hours."""
+_WRITE_TIMEOUT_S = 60.0
 _AT_MOST = 500
 """Lines in one update; with more it is a sample, and says so."""
 
 
-def live_tail(
-    engine: HostedEngine, request: StartLiveTailRequest, answer: StartLiveTailResponse, request_id: str
-) -> Response:
-    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tail = _Tail(request)
-        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-            for group in answer.groups:
-                for kind in group.kinds:
-                    watch = engine.watch_logs(LogSelector(service_id=group.service_id, kind=kind), 0)
-                    batches = await stack.enter_async_context(watch)
-                    tasks.create_task(tail.collect(group.identifier, batches))
-            sending = tasks.create_task(tail.send(writer, request_id))
-            await reader.read()  # nothing more is asked for: this is the client's end
-            sending.cancel()
-            raise _Gone
+class LiveTails:
+    """All that run, so that they can be ended."""
 
-    async def until_gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await session(reader, writer)
-        except* (_Gone, ConnectionError):
-            pass
+    def __init__(self, engine: HostedEngine) -> None:
+        self._engine = engine
+        self._running: set[asyncio.Task[None]] = set()
 
-    return Response(
-        status=200,
-        headers=(
-            ("Content-Type", "application/vnd.amazon.eventstream"),
-            ("Transfer-Encoding", "chunked"),
-            ("x-amzn-RequestId", request_id),
-            ("Connection", "close"),
-        ),
-        session=until_gone,
-    )
+    def follow(self, request: StartLiveTailRequest, answer: StartLiveTailResponse, request_id: str) -> Response:
+        async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - sessions run in tasks
+            self._running.add(task)
+            try:
+                async with asyncio.timeout(_LONGEST_S):
+                    await _follow(self._engine, request, answer, request_id, reader=reader, writer=writer)
+            except* (_Gone, ConnectionError, TimeoutError):
+                pass
+            finally:
+                self._running.discard(task)
+
+        return Response(
+            status=200,
+            headers=(
+                ("Content-Type", "application/vnd.amazon.eventstream"),
+                ("Transfer-Encoding", "chunked"),
+                ("x-amzn-RequestId", request_id),
+                ("Connection", "close"),
+            ),
+            session=session,
+        )
+
+    def end(self) -> None:
+        for task in self._running:
+            task.cancel()
+
+
+async def _follow(
+    engine: HostedEngine,
+    request: StartLiveTailRequest,
+    answer: StartLiveTailResponse,
+    request_id: str,
+    *,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """Until the client goes."""
+    tail = _Tail(request)
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        for group in answer.groups:
+            for kind in group.kinds:
+                watch = engine.watch_logs(LogSelector(service_id=group.service_id, kind=kind), 0)
+                batches = await stack.enter_async_context(watch)
+                tasks.create_task(tail.collect(group.identifier, batches))
+        tasks.create_task(tail.send(writer, request_id))
+        while await reader.read(65536):
+            pass  # whatever else is sent is of no interest
+        raise _Gone
 
 
 class _Gone(Exception):  # noqa: N818 - ends the group of tasks
@@ -119,4 +147,5 @@ def _result(identifier: str, stream: str, line: LogLine) -> dict[str, object]:
 async def _write(writer: asyncio.StreamWriter, event: str, value: object) -> None:
     message = encode_event(event, msgspec.json.encode(value))
     writer.write(b"%x\r\n%s\r\n" % (len(message), message))
-    await writer.drain()
+    async with asyncio.timeout(_WRITE_TIMEOUT_S):
+        await writer.drain()

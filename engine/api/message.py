@@ -13,6 +13,8 @@ Session = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 class Limits(Value, frozen=True, kw_only=True):
     """What a client may send and how long it may take for it. Bytes and seconds."""
 
+    connections: int = 256
+    """At a time; one more is closed at once, so that strangers cannot take every file descriptor."""
     body: int = 1024 * 1024
     head: int = 32 * 1024
     """Request line and headers together; other servers allow 8 to 64 KiB."""

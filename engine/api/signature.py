@@ -25,18 +25,11 @@ EXPIRES_MAX_S = 7 * 86400
 """A presigned request is good for a week at most."""
 
 _KEY_SHOWN = 128
+_HEADERS_MAX = 100
 _AMZ_DATE = "%Y%m%dT%H%M%SZ"
 _MUST_BE_SIGNED = ("host", "x-amz-date", "x-amz-target")
 _TIMESTAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
-
-
-class Caller(Value, frozen=True, kw_only=True):
-    """Who signed a call, and for which region and service."""
-
-    access_key_id: str
-    region: str
-    service: str
 
 
 class SignatureError(Exception):
@@ -71,8 +64,8 @@ class Signed(Value, frozen=True, kw_only=True):
         return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
-def verify(request: Request, credentials: Credentials, now: float, services: Collection[str]) -> Caller:
-    """Who signed this request. `now` in epoch seconds; `services` are the signing names that are served here.
+def verify(request: Request, credentials: Credentials, now: float, services: Collection[str]) -> str:
+    """The id of the key that signed this request. `now`: epoch seconds; `services`: the signing names that will do.
 
     Any region is accepted. A signature is good for SKEW_S either way of its time, or as long as it says if it is in the
     query; within that time the same request may come again, as clients that poll or retry send it.
@@ -85,7 +78,15 @@ def verify(request: Request, credentials: Credentials, now: float, services: Col
     except SignatureError as error:
         error.access_key_id = signed.access_key_id[:_KEY_SHOWN]
         raise
-    return Caller(access_key_id=signed.access_key_id, region=signed.region, service=signed.service)
+    return signed.access_key_id
+
+
+def claimed_service(request: Request) -> str:
+    """The signing name in a request's signature, which is not checked; "" where there is none."""
+    try:
+        return (read_query(request) if _in_query(request) else read_header(request)).service
+    except SignatureError:
+        return ""
 
 
 def read_header(request: Request) -> Signed:
@@ -147,6 +148,8 @@ def check(signed: Signed, request: Request, credentials: Credentials, *, now: fl
     if signed.service not in services:
         wanted = " or ".join(f"'{service}'" for service in sorted(services))
         raise SignatureError("InvalidSignatureException", f"Credential should be scoped to correct service: {wanted}.")
+    if len(signed.headers) > _HEADERS_MAX:
+        raise _incomplete(f"At most {_HEADERS_MAX} headers can be signed")
     for name in _MUST_BE_SIGNED:
         if name not in signed.headers and request.header(name.encode()) is not None:
             raise _incomplete(f"'{name}' must be a signed header")

@@ -16,6 +16,7 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """App Runner's own word in its records."""
 
 _URLS = frozenset({"repositoryUrl"})
+_PART_MAX = 32 * 1024
 _TIMES = frozenset({"createdAt", "updatedAt", "deletedAt", "startedAt", "endedAt"})
 """Epoch seconds on the wire, ISO 8601 in a record."""
 
@@ -98,10 +99,10 @@ def _record(
     }
     code, message = error
     if code:
-        event |= {"errorCode": code, "errorMessage": message}
+        event |= {"errorCode": code, "errorMessage": redacted(message)}
     event |= {
-        "requestParameters": parameters,
-        "responseElements": elements,
+        "requestParameters": _bounded(parameters),
+        "responseElements": _bounded(elements),
         "requestID": caller.request_id,
         "eventID": event_id,
         "readOnly": read_only,
@@ -163,6 +164,14 @@ def _shown(value: Any) -> Any:
     return value
 
 
+def _bounded(part: Any) -> Any:
+    """A part of a record, or how large it would have been: CloudTrail leaves large ones out, too."""
+    if part is None:
+        return None
+    size = len(_encode(part))
+    return part if size <= _PART_MAX else {"omitted": f"{size} bytes"}
+
+
 def _arns(value: Any) -> set[str]:
     """Of the resources that a call names or made: the first level, and the first below."""
     if not isinstance(value, dict):
@@ -176,7 +185,7 @@ def _arns(value: Any) -> set[str]:
     return found
 
 
-def _encode(event: dict[str, Any]) -> str:
+def _encode(event: Any) -> str:
     try:
         return msgspec.json.encode(event).decode()
     except UnicodeEncodeError:

@@ -21,12 +21,14 @@ from engine.store.audit_db import AuditDb
 from engine.store.storage import Storage
 
 FLUSH_EVERY_S = 0.2
+RETRY_AFTER_S = 2.0
 KEPT_S = 90 * 86400
 """As long as CloudTrail's own event history."""
 KEEP_MINOR = 100_000
-"""Newest reads and refusals kept: polling must not push changes out."""
+"""Newest reads and failed calls kept: polling must not push changes out."""
 
-_WAITING_AT_MOST = 50_000
+_TAKEN_AT_MOST = 50_000
+_WAITING_AT_MOST = 10_000
 _SEEN_AT_MOST = 1_000
 _DROP_AT_ONCE = 5_000
 
@@ -40,7 +42,9 @@ class Trail:
         self._storage = storage
         self._clock = clock
         self._region = region
-        self._waiting: deque[FinishedCall | TurnedAway] = deque(maxlen=_WAITING_AT_MOST)
+        self._taken: deque[FinishedCall | TurnedAway] = deque(maxlen=_TAKEN_AT_MOST)
+        self._waiting: list[AuditRecord] = []
+        """While they cannot be stored."""
         self._some = asyncio.Event()
         self._storing = asyncio.Lock()
         self._watchers: set[_Watcher] = set()
@@ -85,13 +89,16 @@ class Trail:
         self._take(TurnedAway(id=str(uuid.uuid4()), at=self._clock.now(), call=call))
 
     async def find(self, query: AuditQuery) -> list[AuditRecord]:
-        """Newest first, those that have just been taken included. Raises EngineError when it takes too long."""
+        """Newest first, those that have just been taken included. Raises EngineError where nobody can look."""
         await asyncio.shield(self._flush())
-        nothing: list[AuditRecord] = []
+        nothing: list[AuditRecord] | None = None
         try:
-            return await self._storage.read(nothing, AuditDb.find, query)
+            found = await self._storage.read(nothing, AuditDb.find, query)
         except TimeoutError as error:
             raise EngineError(ErrorCode.INVALID_REQUEST, "The search took too long. Choose a shorter time.") from error
+        if found is None:  # never say that nothing happened when nobody could look
+            raise EngineError(ErrorCode.INTERNAL, "The audit trail cannot be read just now; engine.log says why.")
+        return found
 
     @asynccontextmanager
     async def watch(self, query: AuditQuery) -> AsyncIterator[AsyncIterator[AuditChange]]:
@@ -111,31 +118,43 @@ class Trail:
             dropped = await self._storage.write(AuditDb.drop, horizon, KEEP_MINOR, _DROP_AT_ONCE)
 
     def _take(self, call: FinishedCall | TurnedAway) -> None:
-        self._waiting.append(call)
+        self._taken.append(call)
         self._some.set()
 
     async def _run(self) -> None:
         while True:
             await self._some.wait()
-            await self._clock.sleep(FLUSH_EVERY_S)
-            await self._flush()
+            await self._clock.sleep(RETRY_AFTER_S if self._storage.failing else FLUSH_EVERY_S)
+            try:
+                await self._flush()
+            except Exception:  # noqa: BLE001 - it must go on
+                _log.exception("Storing the audit trail failed; it is tried again")
 
     async def _flush(self) -> None:
         async with self._storing:
             self._some.clear()
-            calls = list(self._waiting)
-            self._waiting.clear()
-            if not calls:
+            taken = [self._taken.popleft() for _ in range(len(self._taken))]
+            if taken:
+                self._waiting += await asyncio.to_thread(_records_of, taken, self._region)
+            if not self._waiting:
                 return
-            records = await asyncio.to_thread(_records_of, calls, self._region)
-            first = await self._storage.write(AuditDb.add, records)
+            first = await self._storage.write(AuditDb.add, self._waiting)
             if first is None:
-                self._waiting = deque([*calls, *self._waiting], maxlen=_WAITING_AT_MOST)
+                self._waiting = _most_important(self._waiting, _WAITING_AT_MOST)
                 self._some.set()
                 return
-        stored = [replace(record, seq=seq) for seq, record in enumerate(records, first)]
+            stored = [replace(record, seq=seq) for seq, record in enumerate(self._waiting, first)]
+            self._waiting = []
         for watcher in self._watchers:
             watcher.offer(stored)
+
+
+def _most_important(records: list[AuditRecord], most: int) -> list[AuditRecord]:
+    """The newest of them, changes before all others, in their order."""
+    changes = [record for record in records if not record.read_only and not record.error_code][-most:]
+    others = [record for record in records if record.read_only or record.error_code]
+    kept = {record.id for record in (*changes, *others[max(0, len(others) - (most - len(changes))) :])}
+    return [record for record in records if record.id in kept]
 
 
 def _records_of(calls: list[FinishedCall | TurnedAway], region: str) -> list[AuditRecord]:

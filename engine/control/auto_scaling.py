@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from engine.control.account import Account, tags_from
 from engine.control.paging import page
-from engine.control.revisions import active, find, is_latest, latest, next_revision
+from engine.control.revisions import active, find, is_latest, next_revision
 from engine.model.actions.auto_scaling import (
     AutoScalingConfiguration,
     CreateAutoScalingConfigurationRequest,
@@ -200,12 +200,11 @@ class AutoScaling:
         )
 
     def _shape(self, record: AutoScalingRecord) -> AutoScalingConfiguration:
-        newest = latest(self._store.resources(AutoScalingRecord), record.name)
         return AutoScalingConfiguration(
             auto_scaling_configuration_arn=record.arn,
             auto_scaling_configuration_name=record.name,
             auto_scaling_configuration_revision=record.revision,
-            latest=newest is not None and newest.id == record.id,
+            latest=is_latest(record, self._store.resources(AutoScalingRecord)),
             status=self._status(record),
             max_concurrency=record.max_concurrency,
             min_size=record.min_size,

@@ -4,9 +4,11 @@ A group is `/aws/apprunner/<name>/<id>/service` with the streams `events` and `d
 with `instance/<32 hex>`, which appears once an instance has printed something.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Sequence
 from heapq import merge
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -84,12 +86,12 @@ class LogReader:
         prefix, part = request.log_group_name_prefix, request.log_group_name_pattern
         if prefix is not None and part is not None:
             raise invalid_request("Give either logGroupNamePrefix or logGroupNamePattern.")
-        wanted = {_name_in(each) for each in request.log_group_identifiers or ()}
+        wanted = frozenset(request.log_group_identifiers or ())
         groups = [
             group
             for group in await self._all_groups()
             if group.name.startswith(prefix or "") and (part or "") in group.name
-            if not wanted or group.name in wanted
+            if not wanted or not wanted.isdisjoint(self._identifiers(group))
             if request.log_group_class in (None, LogGroupClass.STANDARD)
         ]
         found, token = page(groups, request.next_token, request.limit or _PAGE)
@@ -116,7 +118,7 @@ class LogReader:
     async def events(self, request: GetLogEventsRequest) -> GetLogEventsResponse:
         group = self._find(request.log_group_name, request.log_group_identifier)
         name = request.log_stream_name
-        kind, stream = self._known_stream(group, name, await self._streams(group))
+        kind, stream = await self._known_stream(group, name)
         after, before = _cursor(request.next_token)
         forward = after is not None or (before is None and bool(request.start_from_head))
         limit = request.limit or _EVENTS
@@ -153,11 +155,7 @@ class LogReader:
         more = True
         for _ in range(_LOOKS_AT_MOST):
             lines, more = await self._look(group, request, pattern, after)
-            for line in lines:
-                if wants(line) and pattern.matches(line.text):
-                    found.append(line)
-                    if len(found) > limit:
-                        break
+            found += await asyncio.to_thread(_matching, lines, wants, pattern, limit + 1 - len(found))
             after = lines[-1].seq if lines else after
             if not more or len(found) > limit:
                 break
@@ -261,24 +259,26 @@ class LogReader:
         """Raises EngineError."""
         if (name is None) == (identifier is None):
             raise invalid_request("Give either logGroupName or logGroupIdentifier.")
-        wanted = name if name is not None else _name_in(identifier or "")
-        match = _GROUP.fullmatch(wanted)
+        match = _GROUP.search(name or identifier or "")
         service = self._store.services.get(match["id"]) if match else None
         if match is not None and service is not None:
             group = Group(service=service, group=LogGroup(match["group"]))
-            if group.name == wanted:
+            if (name or identifier) in self._identifiers(group)[: 1 if name else None]:
                 return group
         raise EngineError(ErrorCode.RESOURCE_NOT_FOUND, "The specified log group does not exist.")
 
-    @staticmethod
-    def _known_stream(group: Group, name: str, streams: Sequence[LogStream]) -> tuple[LogKind, str]:
+    async def _known_stream(self, group: Group, name: str) -> tuple[LogKind, str]:
         for kind in group.kinds:
             prefix = _PREFIXES[kind]
             if name == prefix == "events" or (prefix != "events" and name.startswith(prefix)):
                 stream = name.removeprefix(prefix)
-                if any((each.kind, each.stream) == (kind, stream) for each in streams):
+                if await self._telemetry.has_log_stream(group.service.id, kind, stream):
                     return kind, stream
         raise EngineError(ErrorCode.RESOURCE_NOT_FOUND, "The specified log stream does not exist.")
+
+    def _identifiers(self, group: Group) -> tuple[str, ...]:
+        """Its name, and its ARN in both forms."""
+        return group.name, self._arn(group), f"{self._arn(group)}:*"
 
     def _arn(self, group: Group) -> str:
         return f"arn:{PARTITION}:logs:{self._account.settings.region}:{ACCOUNT_ID}:log-group:{group.name}"
@@ -318,17 +318,18 @@ def retentions(services: Iterable[ServiceRecord], now: float) -> dict[str, dict[
     }
 
 
+def _matching(
+    lines: Sequence[LogLine], wants: Callable[[LogLine], bool], pattern: LogFilter, most: int
+) -> list[LogLine]:
+    return list(islice((line for line in lines if wants(line) and pattern.matches(line.text)), most))
+
+
 def name_of(kind: LogKind, stream: str) -> str:
     return _PREFIXES[kind] + stream
 
 
 def stream_name(stream: LogStream) -> str:
     return name_of(stream.kind, stream.stream)
-
-
-def _name_in(identifier: str) -> str:
-    """The group's name in its ARN; a name is one already."""
-    return identifier.partition(":log-group:")[2].removesuffix(":*") if identifier.startswith("arn:") else identifier
 
 
 def _stream_test(names: Sequence[str] | None, prefix: str | None) -> Callable[[LogLine], bool]:

@@ -6,17 +6,16 @@ import errno
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import uvloop
 
 from engine.edge.address import parse_address
 from engine.edge.control import ControlServer
+from engine.edge.file_limit import raise_file_limit
 from engine.edge.record import EdgeRecord, own_start_time, private_folder, remove_record, write_record
 from engine.edge.server import Edge
 
@@ -48,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
         return EXIT_USAGE
     for ignored in (signal.SIGHUP, signal.SIGINT):
         signal.signal(ignored, signal.SIG_IGN)
-    _raise_file_limit()
+    raise_file_limit()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)  # connections free themselves; the collector only has leftovers to find
@@ -92,11 +91,3 @@ async def run(host: str, port: int, control_path: Path, record_path: Path) -> in
         await control.close()
         remove_record(record_path, os.getpid())
     return 0
-
-
-def _raise_file_limit() -> None:
-    """Every request takes two descriptors."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -2,12 +2,15 @@
 
 from engine.model.base import Value
 
+OWNER = "homerun"
+"""The one user that an account here has: whoever holds the home's keys."""
+
 
 class Caller(Value, frozen=True, kw_only=True):
     """Who calls, and from where."""
 
     user: str = "screen"
-    """"screen", "socket" for programs on the Unix socket, "homerun" for whoever holds the home's keys, "" unknown."""
+    """"screen", "socket" for programs on the Unix socket, OWNER, or "" for nobody known."""
     access_key_id: str = ""
     source_ip: str = ""
     user_agent: str = ""

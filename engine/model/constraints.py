@@ -9,9 +9,11 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+import msgspec
 from msgspec import NODEFAULT, inspect
 
-from engine.model.base import Wire
+from engine.model.base import R, Request, Wire
+from engine.model.errors import invalid_request
 
 SENSITIVE = frozenset(
     {
@@ -26,10 +28,27 @@ SENSITIVE = frozenset(
 """Members whose values are never repeated, neither in a message nor in the audit trail: those that the API's model
 marks, and the secrets of our own actions."""
 
+_NOT_SHOWN = SENSITIVE | {"repositoryUrl"}  # people put tokens into URLs
 _HIDDEN = "***Sensitive Data***"
 _SHOWN = 80
 _AT_MOST = 10
 _ANCHORS = re.compile(r"\A\\A(.*)\\Z\Z", re.DOTALL)
+
+
+def checked(request: Request[R]) -> Request[R]:
+    """The request with every limit and pattern of its shape enforced, whoever built it.
+
+    Raises EngineError (InvalidRequestException) naming the member.
+    """
+    plain = msgspec.to_builtins(request)
+    try:
+        result = msgspec.convert(plain, type(request))
+    except msgspec.ValidationError as error:
+        problem = explain(plain, type(request)) or f"Invalid request: {error}."
+        raise invalid_request(problem) from error
+    if _holds_nul(plain):
+        raise invalid_request(explain(plain, type(request)) or "The request has a NUL character in it.")
+    return result
 
 
 def explain(value: object, shape: type[Wire]) -> str | None:
@@ -49,6 +68,15 @@ def violations(value: object, shape: type[Wire]) -> Iterator[str]:
     for shown, path, rule in _check(value, _type_of(shape), ""):
         at = path or "the request"
         yield f"Value {shown} at '{at}' failed to satisfy constraint: {rule}"
+
+
+def _holds_nul(value: object) -> bool:
+    """Whether a NUL character is anywhere in a request: no member may have one, and msgspec lets it pass."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(each) for key, each in value.items())
+    return isinstance(value, (list, tuple)) and any(map(_holds_nul, value))
 
 
 @lru_cache(maxsize=128)
@@ -148,7 +176,7 @@ def _check_text(value: object, kind: inspect.StrType, path: str) -> Iterator[_Fa
 
 
 def _show(value: Any, path: str) -> str:
-    if SENSITIVE.intersection(path.split(".")):
+    if _NOT_SHOWN.intersection(path.split(".")):
         return f"'{_HIDDEN}'"
     match value:
         case str():

@@ -32,6 +32,8 @@ class AuditDb:
         """Raises StoreError."""
         writer = await open_database(path, MIGRATIONS)
         try:
+            # Changes wait for their record: rather keep it in memory for a moment than wait for somebody's backup.
+            await writer.execute("PRAGMA busy_timeout = 200")
             return cls(writer, await Reader.open(path))
         except BaseException:
             await writer.close()
@@ -105,12 +107,12 @@ class AuditDb:
         return [_record(row) for row in rows]
 
     async def drop(self, older_than: float, keep_minor: int, limit: int) -> int:
-        """Delete up to `limit` records that are too old, or reads and refusals beyond the newest `keep_minor`."""
+        """Delete up to `limit` records that are too old, or reads and failed calls beyond the newest `keep_minor`."""
         async with self._lock:
             cursor = await self._writer.execute(
                 """DELETE FROM call WHERE seq IN (
-                       SELECT seq FROM call WHERE (read_only OR refused) AND seq <= coalesce(
-                           (SELECT seq FROM call WHERE (read_only OR refused) = 1 ORDER BY seq DESC
+                       SELECT seq FROM call WHERE (read_only OR error_code <> '') = 1 AND seq <= coalesce(
+                           (SELECT seq FROM call WHERE (read_only OR error_code <> '') = 1 ORDER BY seq DESC
                             LIMIT 1 OFFSET :keep), 0) ORDER BY seq LIMIT :limit)""",
                 {"keep": keep_minor, "limit": limit},
             )

@@ -21,8 +21,8 @@ MIGRATIONS = (
             resources TEXT NOT NULL,          -- ARNs between line ends, one at each end
             event TEXT NOT NULL               -- JSON, CloudTrail's shape
         );
-        -- Polling makes nearly all records: changes must be found among them, and outlive them.
-        CREATE INDEX call_minor ON call (read_only OR refused, seq);
+        -- Polling, and whoever calls in vain, makes nearly all records: changes outlive them.
+        CREATE INDEX call_minor ON call (read_only OR error_code <> '', seq);
         CREATE INDEX call_name ON call (name, seq);
         CREATE INDEX call_id ON call (id);
         CREATE INDEX call_at ON call (at);

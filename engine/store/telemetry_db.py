@@ -229,6 +229,17 @@ class TelemetryDb:
         )
         return {row[0] for row in rows}
 
+    async def has_stream(self, service_id: str, kind: LogKind, stream: str) -> bool:
+        """Whether a service has lines of a kind in a stream."""
+        rows = await self._log_reader.fetch(
+            """SELECT EXISTS (SELECT 1 FROM log
+                              WHERE service = (SELECT id FROM subject WHERE service_id = :service AND name = '')
+                              AND kind = :kind
+                              AND stream = (SELECT id FROM subject WHERE service_id = :service AND name = :stream))""",
+            {"service": service_id, "kind": _KINDS[kind], "stream": stream},
+        )
+        return bool(rows[0][0])
+
     async def streams(self, service_id: str, kind: LogKind) -> list[LogStream]:
         """Those of a service that have lines of a kind."""
         rows = await self._log_reader.fetch(

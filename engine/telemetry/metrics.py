@@ -167,7 +167,7 @@ class Metrics:
         except TimeoutError as error:
             raise EngineError(ErrorCode.INVALID_REQUEST, _TOO_LONG) from error
         seconds = {number: cell.ticks for number, cell in watched.items()}
-        return intervals(grid, cells, seconds, since=since, now=now)
+        return await asyncio.to_thread(intervals, grid, cells, seconds, since=since, now=now)
 
     async def _cells(
         self, service_id: str, name: str, grid: Grid, metrics: Collection[MetricName]

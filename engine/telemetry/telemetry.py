@@ -120,6 +120,9 @@ class Telemetry:
         nothing: list[LogStream] = []
         return await self._storage.read(nothing, TelemetryDb.streams, service_id, kind)
 
+    async def has_log_stream(self, service_id: str, kind: LogKind, stream: str) -> bool:
+        return await self._storage.read(False, TelemetryDb.has_stream, service_id, kind, stream)
+
     # Metrics.
 
     def record_instances(self, samples: Sequence[InstanceSample]) -> None:

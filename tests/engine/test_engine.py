@@ -8,7 +8,10 @@ import psutil
 import pytest
 
 from engine.engine import Engine
-from engine.model.actions.auto_scaling import CreateAutoScalingConfigurationRequest
+from engine.model.actions.auto_scaling import (
+    CreateAutoScalingConfigurationRequest,
+    ListAutoScalingConfigurationsRequest,
+)
 from engine.model.actions.service import (
     DeleteServiceRequest,
     DescribeServiceRequest,
@@ -365,3 +368,28 @@ class TestInspecting:
         assert answer.config_file == ""
         assert "pip" in answer.suggested_build
         assert answer.suggested_start
+
+
+async def test_a_change_whose_caller_gives_up_is_done_and_recorded(home, engine_settings):
+    engine = await Engine.open(home, engine_settings)
+    try:
+        for number in range(8):
+            request = CreateAutoScalingConfigurationRequest(auto_scaling_configuration_name=f"conf-{number}")
+            call = asyncio.ensure_future(engine.call(request))
+            for _ in range(number):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+        await asyncio.sleep(0.3)
+        listed = await engine.call(ListAutoScalingConfigurationsRequest())
+        events = (await engine.call(LookupEventsRequest())).events
+        made = [each.auto_scaling_configuration_name for each in listed.auto_scaling_configuration_summary_list]
+        recorded = [
+            json.loads(event.cloud_trail_event)["requestParameters"]["autoScalingConfigurationName"]
+            for event in events
+            if event.event_name == "CreateAutoScalingConfiguration"
+        ]
+        assert sorted(recorded) == sorted(set(made) - {"DefaultConfiguration"})
+        assert recorded
+    finally:
+        await engine.close()

@@ -4,9 +4,18 @@ import logging
 import logging.handlers
 import os
 import time
+from io import TextIOWrapper
 from pathlib import Path
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """Its files are ours alone, those that rotation makes as well."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding=self.encoding)
 
 
 def hold_log() -> logging.handlers.MemoryHandler:
@@ -23,12 +32,9 @@ def hold_log() -> logging.handlers.MemoryHandler:
 def log_to(path: Path, *, stderr: bool, early: logging.handlers.MemoryHandler) -> None:
     """Set the root logger up and pass on what `early` has kept. The file is private and kept under 16 MB."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     formatter = logging.Formatter(_FORMAT, "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
-    handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(path, maxBytes=4_000_000, backupCount=3, encoding="utf-8")
-    ]
+    handlers: list[logging.Handler] = [_PrivateFile(path, maxBytes=4_000_000, backupCount=3, encoding="utf-8")]
     if stderr:
         handlers.append(logging.StreamHandler())
     root = logging.getLogger()

@@ -91,7 +91,7 @@ class LabelOptions(Wire, frozen=True, kw_only=True):
 
 
 class GetMetricDataRequest(Request[GetMetricDataResponse], frozen=True, kw_only=True):
-    metric_data_queries: tuple[MetricDataQuery, ...]
+    metric_data_queries: Annotated[tuple[MetricDataQuery, ...], Limit(max_length=500)]
     start_time: Timestamp
     end_time: Timestamp
     next_token: str | None = None

@@ -15,6 +15,7 @@ from engine.api.attached import AttachedEngine
 from engine.api.host import Host
 from engine.model.actions import service as actions
 from engine.model.audit import SCREEN, AuditChange, AuditQuery, Caller, RefusedCall
+from engine.model.constraints import checked
 from engine.model.errors import EngineError, ErrorCode
 from engine.model.home import Home
 from engine.model.ids import new_id, new_operation_id, service_arn
@@ -140,7 +141,7 @@ class FakeEngine:
         scripted = getattr(self, name, None)
         if scripted is None:
             raise EngineError(ErrorCode.INVALID_STATE, f"Nobody has scripted {name}.")
-        return await scripted(request)
+        return await scripted(checked(request))
 
     def turned_away(self, call: RefusedCall) -> None:
         self.refused.append(call)

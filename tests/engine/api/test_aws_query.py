@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.api.aws import Aws, find_call
 from engine.api.aws_error import Refusal
-from engine.api.aws_query import FORM, QueryCall, query_call
+from engine.api.aws_query import FORM, QueryCall, _parameters, find
 from engine.api.message import Request
 from engine.model.actions.identity import GetCallerIdentityRequest, GetCallerIdentityResponse
 from engine.model.actions.metric import (
@@ -52,7 +52,7 @@ def posted(body):
 
 
 def call_of(body):
-    call = query_call(posted(body))
+    call = find(posted(body))
     assert isinstance(call, QueryCall), call
     return call
 
@@ -224,8 +224,20 @@ class TestForms:
 
     def test_thousands_of_parameters_are_not_read(self):
         many = "&".join(f"Dimensions.member.{number}.Name=x" for number in range(3000))
-        call = find_call(posted(form("ListMetrics") + b"&" + many.encode()))
-        assert call.action is None
+        request = posted(form("ListMetrics") + b"&" + many.encode())
+        assert isinstance(find_call(request).decode(request), Refusal)
+
+    def test_a_call_is_known_by_the_beginning_of_its_form(self):
+        """Nobody knows yet who sent it: a megabyte of escapes must not be read for that."""
+        late = b"MetricName=" + b"%41" * 2000 + b"&" + form("ListMetrics")
+        assert find_call(posted(late)).action is None
+        assert find_call(posted(form("ListMetrics") + b"&MetricName=" + b"%41" * 300_000)).action.name == "ListMetrics"
+
+    def test_a_plus_in_a_query_is_a_plus_as_it_is_signed(self):
+        target = "/?Action=GetMetricStatistics&Version=2010-08-01&MetricName=a+b&StartTime=2026-01-01T00:00:00+01:00"
+        request = Request(method="GET", target=target)
+        assert "a+b" in dict(_parameters(request)).values()
+        assert dict(_parameters(request))["StartTime"].endswith("+01:00")
 
     def test_parameters_nested_beyond_sense_do_no_harm(self):
         body = form("ListMetrics") + b"&" + b".".join([b"Dimensions"] * 5000) + b"=1"
@@ -243,14 +255,14 @@ class TestForms:
         ],
     )
     def test_an_action_of_no_api_here_is_unknown(self, action, version):
-        assert query_call(posted(form(action, version))) == action
+        assert find(posted(form(action, version))) == action
         call = find_call(posted(form(action, version)))
         assert call.refusal.code == "UnknownOperationException"
 
     def test_a_presigned_get_is_a_call_too(self):
         query = f"Action=GetCallerIdentity&Version={STS}&X-Amz-Signature=0"
         request = Request(method="GET", target=f"/?{query}")
-        call = query_call(request)
+        call = find(request)
         assert call.action.name == "GetCallerIdentity"
         assert call.decode(request) == GetCallerIdentityRequest()
 

@@ -11,11 +11,16 @@ import pytest
 
 from engine.api.credentials import load_or_create
 from engine.api.endpoint import host_allowed
+from engine.api.message import Limits, Request
+from engine.api.signature import SignatureError, verify
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import boto3
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
     from botocore.config import Config
+    from botocore.credentials import Credentials as BotoCredentials
     from botocore.exceptions import ClientError
 
 ARN = "arn:aws:apprunner:us-east-1:000000000000:service/none/" + "0" * 32
@@ -277,3 +282,91 @@ async def test_a_slow_client_does_not_hold_up_another(host, connect):
 )
 def test_only_names_that_no_web_page_can_have_are_answered(header, bound, allowed):
     assert host_allowed(header, bound) is allowed
+
+
+@contextlib.contextmanager
+def other_client(host, home, service):
+    credentials = load_or_create(home)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client = boto3.client(
+            service,
+            endpoint_url=host.record.api,
+            region_name="us-east-1",
+            aws_access_key_id=credentials.access_key_id,
+            aws_secret_access_key=credentials.secret_access_key,
+            config=Config(retries={"max_attempts": 0}, proxies={}),
+        )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("service", "call"),
+    [("iam", "list_users"), ("s3", "list_buckets"), ("dynamodb", "list_tables"), ("cloudformation", "list_stacks")],
+)
+async def test_calls_of_services_that_are_not_here_are_refused_in_words_that_their_clients_read(
+    host, home, engine, service, call
+):
+    """A profile with an endpoint_url sends every service's calls here."""
+    with other_client(host, home, service) as client:
+        code, message, status = await refused(getattr(client, call))
+    assert (code, status) == ("UnknownOperationException", 400)
+    assert f"Homerun has no {service}" in message
+    assert engine.refused[-1].code == code
+
+
+async def test_a_change_cannot_be_made_by_a_get(host, home, engine):
+    """A signed GET whose headers name a change is still a GET."""
+    credentials, url = load_or_create(home), urlsplit(host.record.api)
+    request = AWSRequest(
+        "GET", f"{host.record.api}/?Action=x", data=b"{}", headers={"X-Amz-Target": "AppRunner.ListServices"}
+    )
+    keys = BotoCredentials(credentials.access_key_id, credentials.secret_access_key)
+    SigV4Auth(keys, "apprunner", "us-east-1").add_auth(request)
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    head = "\r\n".join(["GET /?Action=x HTTP/1.1", f"Host: {url.netloc}", "Content-Length: 2", *lines])
+    writer.write(head.encode() + b"\r\n\r\n{}")
+    answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert engine.callers == []
+
+
+async def test_a_stranger_cannot_take_every_connection(host):
+    url = urlsplit(host.record.api)
+    opened = [await asyncio.open_connection(url.hostname, url.port) for _ in range(Limits().connections)]
+    try:
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+    finally:
+        for _, writer in opened:
+            writer.close()
+    async with asyncio.timeout(5):
+        while True:
+            reader, writer = await asyncio.open_connection(url.hostname, url.port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                if (await reader.read()).endswith(b"ok\n"):
+                    break
+            writer.close()
+        writer.close()
+
+
+async def test_a_signature_of_hundreds_of_headers_is_not_looked_at(host, home):
+    key = load_or_create(home).access_key_id
+    scope, names = f"{key}/20260101/us-east-1/apprunner/aws4_request", ";".join(["host"] * 500)
+    authorization = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={names}, Signature={'0' * 64}"
+    headers = {"authorization": authorization, "host": "localhost", "x-amz-date": "20260101T000000Z"}
+    request = Request(
+        method="POST", target="/", headers=tuple((name.encode(), text.encode()) for name, text in headers.items())
+    )
+    with pytest.raises(SignatureError, match="At most 100 headers"):
+        verify(request, load_or_create(home), 1_767_225_600.0, {"apprunner"})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.api.credentials import Credentials
 from engine.api.message import Request
-from engine.api.signature import Caller, SignatureError, canonical_query, verify
+from engine.api.signature import SignatureError, canonical_query, verify
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -56,12 +56,12 @@ def code_of(request: Request, now: float = NOW, keys: Credentials = KEYS) -> tup
 
 def test_what_botocore_signs_is_accepted_and_says_who_signed():
     caller = verify(at(), KEYS, NOW, SERVICES)
-    assert caller == Caller(access_key_id=KEYS.access_key_id, region="eu-west-1", service="apprunner")
+    assert caller == KEYS.access_key_id
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "homerun", "mars-north-7"])
 def test_any_region_is_accepted(region):
-    assert verify(at(region=region), KEYS, NOW, SERVICES).region == region
+    assert verify(at(region=region), KEYS, NOW, SERVICES) == KEYS.access_key_id
 
 
 @pytest.mark.parametrize("target", ["/", "/a%20b/c", "/?b=2&a=1", "/?a=&b", "/?a=%2F%20x&a=A"])
@@ -230,7 +230,7 @@ class TestPresigned:
 
     def test_what_botocore_signs_is_accepted_and_says_who_signed(self):
         caller = verify(self.presigned(), KEYS, NOW, self.STS)
-        assert caller == Caller(access_key_id=KEYS.access_key_id, region="eu-west-1", service="sts")
+        assert caller == KEYS.access_key_id
 
     @pytest.mark.parametrize("target", ["/?b=2&a=1", "/?a=%2F%20x&a=A", "/?a=", "/?z=%C3%BC&X-Other=1"])
     def test_whatever_else_is_asked_for_is_covered(self, target):

@@ -281,3 +281,18 @@ def test_every_action_can_be_recorded_and_knows_whether_it_changes_something():
     assert all(name.startswith(("Describe", "List", "Get", "Filter", "Lookup", "Start")) for name in reading)
     assert not {"CreateService", "StartDeployment", "PutRetentionPolicy", "TagResource"} & reading
     assert msgspec.json.decode(finished(UpdateServiceRequest(service_arn=ARN)).event)["readOnly"] is False
+
+
+def test_a_token_in_a_url_is_masked_in_the_refusal_as_well():
+    message = "Value 'https://user:ghp_secret@github.com/a/b' at 'repositoryUrl' failed"
+    request = CreateConnectionRequest(connection_name="hub", provider_type="GITHUB")
+    record = finished(request, error_code="X", error_message=message)
+    assert "ghp_secret" not in record.event
+    assert "github.com/a/b" in record.event
+
+
+def test_a_part_that_is_too_large_says_how_large_it_was():
+    record = finished(CreateServiceRequest(service_name="shop", source_configuration=source("/" + "x" * 40_000)))
+    (said,) = json.loads(record.event)["requestParameters"].values()
+    assert said.endswith(" bytes")
+    assert len(record.event) < 4_000

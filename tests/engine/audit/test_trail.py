@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 
 import pytest
 
@@ -491,3 +492,40 @@ async def test_a_damaged_file_is_moved_aside_and_calls_go_on_being_recorded(tmp_
     (moved,) = tmp_path.glob("audit.db.corrupt-*")
     assert moved.read_bytes().startswith(b"this is no database")
     assert "is damaged" in caplog.text
+
+
+async def test_somebody_elses_lock_holds_up_no_change(tmp_path, change, trail):
+    other = sqlite3.connect(tmp_path / "audit.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        await change("while-locked")
+        assert time.monotonic() - began < 2
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
+    assert names(await trail.find(AuditQuery())) == ["while-locked"]
+
+
+async def test_without_a_disk_changes_are_kept_before_all_others(change, read, trail, monkeypatch, break_once):
+    monkeypatch.setattr("engine.audit.trail._WAITING_AT_MOST", 5)
+    break_once(3)
+    await change("first")
+    for _ in range(20):
+        await read()
+    await change("second")
+    await trail._flush()
+    found = await trail.find(AuditQuery())
+    assert names(r for r in found if not r.read_only) == ["second", "first"]
+    assert len(found) <= 6
+
+
+async def test_a_trail_that_cannot_be_read_never_says_that_nothing_happened(change, trail, monkeypatch):
+    await change()
+
+    async def refuse(*_):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(AuditDb, "find", refuse)
+    with pytest.raises(EngineError, match="cannot be read"):
+        await trail.find(AuditQuery())

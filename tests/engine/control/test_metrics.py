@@ -349,7 +349,6 @@ class TestRefusals:
             ((MetricDataQuery(id="e"),), "needs a MetricStat"),
             ((query(stat="p0"),), "not known"),
             ((query(period=7),), "Period"),
-            (tuple(query(query_id=f"q{n}") for n in range(501)), "500"),
         ):
             with refused(ErrorCode.INVALID_REQUEST, why):
                 await data(*queries)

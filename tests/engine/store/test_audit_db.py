@@ -117,7 +117,7 @@ def test_dropping_keeps_all_changes_and_the_newest_of_the_rest(tmp_path_factory,
     async def dropped():
         db = await AuditDb.open(tmp_path_factory.mktemp("audit") / "audit.db")
         try:
-            await db.add([record(n, read_only=r, refused=f) for n, (r, f) in enumerate(kinds, 1)])
+            await db.add([record(n, read_only=r, error_code="No" * f) for n, (r, f) in enumerate(kinds, 1)])
             steps = [await db.drop(0.0, keep, limit)]
             while steps[-1]:
                 steps.append(await db.drop(0.0, keep, limit))
@@ -126,7 +126,7 @@ def test_dropping_keeps_all_changes_and_the_newest_of_the_rest(tmp_path_factory,
             await db.close()
 
     steps, left = asyncio.run(dropped())
-    minor = [n for n, (read_only, refused) in enumerate(kinds, 1) if read_only or refused]
+    minor = [n for n, (read_only, failed) in enumerate(kinds, 1) if read_only or failed]
     gone = minor[: max(len(minor) - keep, 0)]
     assert left == [n for n in range(len(kinds), 0, -1) if n not in gone]
     assert max(steps) <= limit
