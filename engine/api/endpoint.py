@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-import uuid
 from collections.abc import Callable
 
 import msgspec
@@ -19,6 +18,7 @@ from engine.model.api import HostedEngine
 from engine.model.audit import OWNER, Caller
 from engine.model.base import Value
 from engine.model.clock import Clock
+from engine.model.ids import new_call_id
 
 UPGRADES = frozenset({attach_protocol.UPGRADE.encode()})
 """What a connection to the Unix socket may be switched to."""
@@ -45,15 +45,12 @@ class TcpEndpoint:
         self._clock = clock
 
     async def handle(self, request: Request) -> Response:
-        request_id = str(uuid.uuid4())
+        request_id = new_call_id()
         refusal = self._stranger(request)
         if not _is_call(request):
             return refusal.response(request_id) if refusal else _plain(request, request_id, self._usage)
         call = find_call(request)
         caller = _caller(request, request_id)
-        service = signature.claimed_service(request)
-        if refusal is None and service and service not in SIGNING_NAMES:
-            refusal = _foreign(service)
         if refusal is not None:
             return self._aws.turn_away(call, refusal, caller)
         try:
@@ -64,8 +61,10 @@ class TcpEndpoint:
                 {call.action.api} if call.action else SIGNING_NAMES,
             )
         except signature.SignatureError as error:
-            caller = replace(caller, access_key_id=error.access_key_id)
-            return self._aws.turn_away(call, Refusal(status=400, code=error.code, message=error.message), caller)
+            refusal = Refusal(status=400, code=error.code, message=error.message)
+            if error.service and error.service not in SIGNING_NAMES:
+                refusal = _foreign(error.service)
+            return self._aws.turn_away(call, refusal, replace(caller, access_key_id=error.access_key_id))
         return await self._aws.answer(request, call, replace(caller, user=OWNER, access_key_id=key))
 
     def rotate(self, credentials: Credentials) -> None:
@@ -94,7 +93,7 @@ class SocketEndpoint:
         self._rotate = rotate
 
     async def handle(self, request: Request) -> Response:
-        request_id = str(uuid.uuid4())
+        request_id = new_call_id()
         match request.method, request.path:
             case "POST", "/":
                 caller = replace(_caller(request, request_id), user="socket")
@@ -118,7 +117,7 @@ def _is_call(request: Request) -> bool:
     """An attempt to have something done, rather than a look at what this is."""
     if request.method == "POST":
         return request.path == "/"
-    return "Action=" in request.query or signature.claimed_service(request) != ""
+    return "Action=" in request.query or signature.is_signed(request)
 
 
 def _foreign(service: str) -> Refusal:
@@ -140,7 +139,7 @@ def aws_refusal(status: int, sentence: str, *, close: bool = False) -> Response:
         500: "InternalFailure",
     }
     refusal = Refusal(status=status, code=codes.get(status, "BadRequestException"), message=sentence)
-    return replace(refusal.response(str(uuid.uuid4())), close=close)
+    return replace(refusal.response(new_call_id()), close=close)
 
 
 def _caller(request: Request, request_id: str) -> Caller:

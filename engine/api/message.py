@@ -53,8 +53,11 @@ class Request(Value, frozen=True, kw_only=True):
 
     def header(self, name: bytes) -> bytes | None:
         """All values of a header (its name in lower case) joined with commas; None when it was not sent."""
-        values = [value for key, value in self.headers if key == name]
-        return b",".join(values) if values else None
+        found: bytes | None = None
+        for key, value in self.headers:
+            if key == name:
+                found = value if found is None else found + b"," + value
+        return found
 
 
 class Response(Value, frozen=True, kw_only=True):

@@ -40,7 +40,8 @@ class SignatureError(Exception):
         self.code = code
         self.message = message
         self.access_key_id = ""
-        """Whose signature it claims to be."""
+        """Whose signature it claims to be, and for which service."""
+        self.service = ""
 
 
 class Signed(Value, frozen=True, kw_only=True):
@@ -76,17 +77,14 @@ def verify(request: Request, credentials: Credentials, now: float, services: Col
     try:
         check(signed, request, credentials, now=now, services=services)
     except SignatureError as error:
-        error.access_key_id = signed.access_key_id[:_KEY_SHOWN]
+        error.access_key_id, error.service = signed.access_key_id[:_KEY_SHOWN], signed.service
         raise
     return signed.access_key_id
 
 
-def claimed_service(request: Request) -> str:
-    """The signing name in a request's signature, which is not checked; "" where there is none."""
-    try:
-        return (read_query(request) if _in_query(request) else read_header(request)).service
-    except SignatureError:
-        return ""
+def is_signed(request: Request) -> bool:
+    """Whether a request says that it is: nothing is checked."""
+    return _in_query(request) or request.header(b"authorization") is not None
 
 
 def read_header(request: Request) -> Signed:
@@ -177,10 +175,11 @@ def canonical_request(request: Request, signed_headers: tuple[str, ...]) -> byte
         quote(request.path, safe="/-_.~", encoding="latin-1"),
         canonical_query(request.query),
     ]
-    for name in signed_headers:
-        values = [value for key, value in request.headers if key == name.encode("latin-1")]
-        folded = ",".join(" ".join(value.decode("latin-1").split()) for value in values)
-        lines.append(f"{name}:{folded}")
+    values: dict[str, str] = {}
+    for key, value in request.headers:
+        name, text = key.decode("latin-1"), " ".join(value.decode("latin-1").split())
+        values[name] = f"{values[name]},{text}" if name in values else text
+    lines += [f"{name}:{values.get(name, '')}" for name in signed_headers]
     lines += ["", ";".join(signed_headers), hashlib.sha256(request.body).hexdigest()]
     return "\n".join(lines).encode("latin-1")
 
@@ -259,6 +258,7 @@ def _check_time(signed: Signed, now: float) -> None:
     raise SignatureError("InvalidSignatureException", message)
 
 
+@lru_cache(maxsize=64)
 def _epoch(timestamp: str) -> float | None:
     match = _TIMESTAMP.fullmatch(timestamp)
     if match is None:

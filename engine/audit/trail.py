@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +16,7 @@ from engine.model.audit import AuditChange, AuditQuery, AuditRecord, Caller, Ref
 from engine.model.base import Wire
 from engine.model.clock import Clock
 from engine.model.errors import EngineError, ErrorCode
+from engine.model.ids import new_call_id
 from engine.store.audit_db import AuditDb
 from engine.store.storage import Storage
 
@@ -72,7 +72,7 @@ class Trail:
         """A call came to its end. Returns when it is on disk, if it was one that changes something."""
         self._take(
             FinishedCall(
-                id=str(uuid.uuid4()),
+                id=new_call_id(),
                 at=self._clock.now(),
                 action=action,
                 caller=caller,
@@ -86,7 +86,7 @@ class Trail:
             await asyncio.shield(self._flush())
 
     def turned_away(self, call: RefusedCall) -> None:
-        self._take(TurnedAway(id=str(uuid.uuid4()), at=self._clock.now(), call=call))
+        self._take(TurnedAway(id=new_call_id(), at=self._clock.now(), call=call))
 
     async def find(self, query: AuditQuery) -> list[AuditRecord]:
         """Newest first, those that have just been taken included. Raises EngineError where nobody can look."""

@@ -1,5 +1,6 @@
 """Identifiers and ARNs in App Runner's forms."""
 
+import random
 import re
 import secrets
 import string
@@ -24,6 +25,12 @@ def new_id() -> str:
 def new_operation_id() -> str:
     """A dashed UUID, as App Runner's operation ids are."""
     return str(uuid.uuid4())
+
+
+def new_call_id() -> str:
+    """A dashed UUID for a call or its record: it need only be unique, and is made thousands of times a second."""
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def hex_of(operation_id: str) -> str:

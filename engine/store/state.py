@@ -198,12 +198,12 @@ class StateStore:
         found: R | None = self._resources[kind].get(resource_id)
         return found
 
-    async def list_operations(self, service_id: str, *, limit: int, offset: int = 0) -> list[Operation]:
+    async def list_operations(self, service_id: str, *, limit: int) -> list[Operation]:
         """Newest-started first; of every service for ""."""
-        query = "SELECT * FROM operations {} ORDER BY started_at DESC, rowid DESC LIMIT ? OFFSET ?"
+        query = "SELECT * FROM operations {} ORDER BY started_at DESC, rowid DESC LIMIT ?"
         if service_id:
-            return await self._rows(Operation, query.format("WHERE service_id = ?"), (service_id, limit, offset))
-        return await self._rows(Operation, query.format(""), (limit, offset))
+            return await self._rows(Operation, query.format("WHERE service_id = ?"), (service_id, limit))
+        return await self._rows(Operation, query.format(""), (limit,))
 
     # Writing.
 

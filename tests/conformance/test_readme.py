@@ -83,4 +83,5 @@ def test_boto3_needs_the_profile_and_nothing_else(run):
 def test_terraforms_endpoints_are_where_the_profile_says():
     provider, profile = blocks()["provider"], blocks()["[profile"]
     (url,) = re.findall(r"endpoint_url = (\S+)", profile)
-    assert re.findall(r'(apprunner|sts) +=\s+"(\S+)"', provider) == [("apprunner", url), ("sts", url)]
+    names = ["apprunner", "sts", "logs", "cloudwatch", "cloudtrail"]
+    assert re.findall(r'(\w+) += +"(http\S+)"', provider) == [(name, url) for name in names]

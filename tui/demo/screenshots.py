@@ -23,6 +23,7 @@ SHOTS: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {
     "logs": ((120, 40), ("select:hello-node", "3", "z")),
     "metrics": ((120, 40), ("select:hello-python", "4", "z")),
     "create": ((120, 40), ("n", "type:samples/hello-python")),
+    "audit": ((120, 40), ("select:hello-python", "2", "A", "z")),
     "help": ((120, 40), ("question_mark",)),
     "small": ((80, 24), ("select:hello-python", "1")),
     "wide": ((200, 60), ("select:hello-python",)),

@@ -166,7 +166,9 @@ async def test_an_application_on_ipv6_only_is_found(server):
     except OSError:
         pytest.skip("no IPv6 on this machine")
 
-    got = await probe(address, HTTP)
+    with socket.socket() as elsewhere:  # so that nobody else answers at this port over IPv4 meanwhile
+        elsewhere.bind(("127.0.0.1", address.port))
+        got = await probe(address, HTTP)
 
     assert got.healthy
     assert got.address.host == "::1"
