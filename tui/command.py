@@ -93,15 +93,17 @@ def _parser() -> argparse.ArgumentParser:
     verbs = connection.add_subparsers(title="what to do", metavar="verb")
     _home_option(_command(verbs, "list", _connection_list, "say which there are, and whether they can be used"))
     create = _command(verbs, "create", _connection_create, "make one, which then waits for its handshake")
-    create.add_argument("name")
-    create.add_argument("--provider", choices=("github", "bitbucket"), default="github")
+    create.add_argument("name", help="4 to 32 letters, digits, - and _")
+    create.add_argument(
+        "--provider", choices=("github", "bitbucket"), default="github", help="where the repositories are (github)"
+    )
     authorize = _command(
         verbs, "authorize", _connection_authorize, "complete a handshake: an access token from stdin, or an SSH key"
     )
-    authorize.add_argument("name")
+    authorize.add_argument("name", help="of the connection; the token is asked for, or read from stdin")
     authorize.add_argument("--ssh-key", metavar="FILE", type=Path, help="a private key, instead of a token")
     delete = _command(verbs, "delete", _connection_delete, "delete one, and what was stored for it")
-    delete.add_argument("name")
+    delete.add_argument("name", help="of the connection")
     for verb in (create, authorize, delete):
         _home_option(verb)
     return parser

@@ -11,7 +11,7 @@ from engine.model.constraints import explain
 CONTENT_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1")
 """The second is what older APIs say; both mean the same."""
 
-_PREFIXES: dict[Api, tuple[str, ...]] = {
+PREFIXES: dict[Api, tuple[str, ...]] = {
     Api.APP_RUNNER: ("AppRunner",),
     Api.LOGS: ("Logs_20140328",),
     Api.METRICS: ("GraniteServiceVersion20100801",),
@@ -57,7 +57,7 @@ class JsonCall:
 
 JSON_CALLS: dict[str, JsonCall] = {
     f"{prefix}.{name}": JsonCall(action)
-    for api, prefixes in _PREFIXES.items()
+    for api, prefixes in PREFIXES.items()
     for name, action in actions_of(api).items()
     for prefix in prefixes
 }

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from engine import __version__
 from engine.api import attach, attach_protocol, signature
-from engine.api.aws import Aws, find_call
+from engine.api.aws import Aws, find_call, foreign
 from engine.api.aws_error import Refusal
 from engine.api.credentials import Credentials
 from engine.api.message import Request, Response, text
@@ -24,6 +24,7 @@ UPGRADES = frozenset({attach_protocol.UPGRADE.encode()})
 """What a connection to the Unix socket may be switched to."""
 SIGNING_NAMES = frozenset(Api) - {Api.HOMERUN}
 _AGENT_MAX = 512
+_NOTHING_THERE = Refusal(status=404, code="UnknownOperationException", message="There is nothing at this path.")
 _HOST = re.compile(r"(?P<name>\[(?P<ipv6>[0-9a-fA-F:.]+)\]|[^\s:@/\[\]]+)(:[0-9]+)?")
 
 
@@ -63,9 +64,13 @@ class TcpEndpoint:
         except signature.SignatureError as error:
             refusal = Refusal(status=400, code=error.code, message=error.message)
             if error.service and error.service not in SIGNING_NAMES:
-                refusal = _foreign(error.service)
+                call = foreign(request, error.service, SIGNING_NAMES)
+                refusal = call.refusal
             return self._aws.turn_away(call, refusal, replace(caller, access_key_id=error.access_key_id))
-        return await self._aws.answer(request, call, replace(caller, user=OWNER, access_key_id=key))
+        caller = replace(caller, user=OWNER, access_key_id=key)
+        if request.path != "/":
+            return self._aws.turn_away(call, _NOTHING_THERE, caller)
+        return await self._aws.answer(request, call, caller)
 
     def rotate(self, credentials: Credentials) -> None:
         """From now on these count, and nothing goes on that was begun with others."""
@@ -115,20 +120,9 @@ class SocketEndpoint:
 
 def _is_call(request: Request) -> bool:
     """An attempt to have something done, rather than a look at what this is."""
-    if request.method == "POST":
-        return request.path == "/"
+    if request.method == "POST" and request.path == "/":
+        return True
     return "Action=" in request.query or signature.is_signed(request)
-
-
-def _foreign(service: str) -> Refusal:
-    """A profile with an `endpoint_url` sends the calls of every AWS service here."""
-    shown = service[:40] if service.isprintable() else ascii(service[:40])
-    return Refusal(
-        status=400,
-        code="UnknownOperationException",
-        message=f"Homerun has no {shown}: it answers {', '.join(sorted(SIGNING_NAMES))}. Send calls of other services"
-        " to AWS, with another profile.",
-    )
 
 
 def aws_refusal(status: int, sentence: str, *, close: bool = False) -> Response:
@@ -181,8 +175,7 @@ def _denied(message: str) -> Refusal:
 def _plain(request: Request, request_id: str, usage: str) -> Response:
     """Everything but calls: what this is, whether it is well, and what it is not."""
     if request.path not in {"/", "/healthz"}:
-        refusal = Refusal(status=404, code="UnknownOperationException", message="There is nothing at this path.")
-        return refusal.response(request_id)
+        return _NOTHING_THERE.response(request_id)
     if request.method not in {"GET", "HEAD"}:
         return Refusal(
             status=405, code="UnknownOperationException", message="Calls are sent with POST to the path /."

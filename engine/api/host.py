@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import importlib
+import ipaddress
 import logging
 import os
 import socket
@@ -126,6 +127,8 @@ class Host:
                 started_at=clock.now(),
             )
             claim.announce(record)
+            if not ipaddress.ip_address(bound).is_loopback:
+                log.warning("The API listens on %s: other machines can reach it, if they have the keys.", bound)
             log.info("Ready: API at %s, edge at %s, home %s", url, info.edge_url, home.path)
             host = cls(engine, record, wishes, stack.pop_all())
             closing.host = host

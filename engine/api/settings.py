@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from engine.edge.address import parse_address as loopback_address
 from engine.model.errors import HomerunError
 from engine.model.home import Home
 from engine.model.settings import Settings
@@ -78,13 +79,16 @@ def _check(values: Mapping[str, object], where: str) -> None:
             reason = str(error).partition(" - at ")[0].replace("Expected", "expected").replace("`", "")
             raise SettingsError(f'{where}: setting "{key}": {reason}.') from error
         except ValueError as error:
-            raise SettingsError(f'{where}: setting "{key}": {error}.') from error
+            reason = str(error).removesuffix(".")
+            raise SettingsError(f'{where}: setting "{key}": {reason}.') from error
 
 
 def _check_value(key: str, value: object) -> None:
     match key:
-        case "api" | "edge":
+        case "api":
             parse_address(str(value))
+        case "edge":
+            loopback_address(str(value))
         case "compute" if value not in _COMPUTES:
             raise ValueError(f'expected one of {", ".join(_COMPUTES)}, found "{value}"')
         case "region" if not _is_region(str(value)):

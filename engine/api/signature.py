@@ -25,6 +25,7 @@ EXPIRES_MAX_S = 7 * 86400
 """A presigned request is good for a week at most."""
 
 _KEY_SHOWN = 128
+_WHICH_KEYS = "calls to this endpoint are signed with the keys that `homerun credentials` prints."
 _HEADERS_MAX = 100
 _AMZ_DATE = "%Y%m%dT%H%M%SZ"
 _MUST_BE_SIGNED = ("host", "x-amz-date", "x-amz-target")
@@ -91,7 +92,7 @@ def read_header(request: Request) -> Signed:
     """The signature in the Authorization header. Raises SignatureError when it is absent or incomplete."""
     raw = request.header(b"authorization")
     if raw is None:
-        raise SignatureError("MissingAuthenticationTokenException", "Missing Authentication Token")
+        raise SignatureError("MissingAuthenticationTokenException", f"Missing Authentication Token: {_WHICH_KEYS}")
     text = raw.decode("latin-1")
     algorithm, _, rest = text.partition(" ")
     if algorithm != ALGORITHM:
@@ -142,7 +143,8 @@ def read_query(request: Request) -> Signed:
 def check(signed: Signed, request: Request, credentials: Credentials, *, now: float, services: Collection[str]) -> None:
     """Raises SignatureError unless the signature is this request's, made in time with these credentials."""
     if not hmac.compare_digest(signed.access_key_id.encode(), credentials.access_key_id.encode()):
-        raise SignatureError("UnrecognizedClientException", "The security token included in the request is invalid.")
+        message = f"The security token included in the request is invalid: {_WHICH_KEYS}"
+        raise SignatureError("UnrecognizedClientException", message)
     if signed.service not in services:
         wanted = " or ".join(f"'{service}'" for service in sorted(services))
         raise SignatureError("InvalidSignatureException", f"Credential should be scoped to correct service: {wanted}.")

@@ -21,7 +21,8 @@ def replace_whole(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _draft(path: Path, content: bytes) -> Iterator[Path]:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     path.parent.chmod(0o700)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600
     draft = Path(name)

@@ -20,9 +20,12 @@ from engine.model.actions.homerun import AuthorizeConnectionRequest
 from engine.model.api import EngineApi
 from engine.model.errors import HomerunError
 from engine.model.home import Home
+from tui.presenters.connections import name_problem, token_problem
 from tui.private_key import read_private_key
 
 T = TypeVar("T")
+
+_STDIN_MAX = 8192
 
 
 def show(home: Home) -> int:
@@ -35,6 +38,8 @@ def show(home: Home) -> int:
 
 
 def create(home: Home, name: str, provider: str) -> int:
+    if problem := name_problem(name):
+        raise HomerunError(problem)
     request = CreateConnectionRequest(connection_name=name, provider_type=ProviderType(provider.upper()))
     made = _ask(home, lambda engine: engine.call(request)).connection
     print(made.connection_arn)
@@ -80,17 +85,23 @@ def _ask(home: Home, question: Callable[[EngineApi], Awaitable[T]]) -> T:
 
 
 async def _named(engine: EngineApi, name: str) -> Connection:
-    listed = (await engine.call(ListConnectionsRequest(connection_name=name))).connection_summary_list
+    everything = (await engine.call(ListConnectionsRequest())).connection_summary_list
+    listed = [each for each in everything if each.connection_name == name]
     if not listed:
         raise HomerunError(f"There is no connection named {name}. `homerun connection list` says which there are.")
     return listed[0]
 
 
 def _read_token(name: str) -> str:
-    token = getpass.getpass(f"Access token for {name}: ") if sys.stdin.isatty() else sys.stdin.readline()
-    if not token.strip():
+    given = getpass.getpass(f"Access token for {name}: ") if sys.stdin.isatty() else sys.stdin.read(_STDIN_MAX)
+    token = given.strip()
+    if not token:
         raise HomerunError("No token was given.")
-    return token.strip()
+    if "\n" in token:
+        raise HomerunError("Several lines were given; a token is one.")
+    if problem := token_problem(token):
+        raise HomerunError(problem)
+    return token
 
 
 def _read_key(path: Path) -> str:

@@ -16,6 +16,9 @@ def run(home: Home, *, new: bool = False) -> int:
             raise HomerunError(
                 "There are new keys, but the engine that runs did not take them up: `homerun stop` and start it again."
             )
-        print("The old keys sign nothing any more.", file=sys.stderr)
+        print(
+            "The old keys sign nothing any more: start running programs again, so that they ask for the new ones.",
+            file=sys.stderr,
+        )
     print(credential_process_json(load_or_create(home)))
     return 0

@@ -1,5 +1,7 @@
 """The table of connections to providers of source code, and the sentence about the highlighted one."""
 
+import re
+
 from engine.model.actions.connection import Connection, ConnectionStatus, ProviderType
 from tui.presenters.faces import Face
 from tui.presenters.table import Cell, Cells, Column
@@ -17,6 +19,8 @@ NOTHING = "A connection holds what proves to GitHub or Bitbucket who you are. Pr
 
 PROVIDERS = {ProviderType.GITHUB: "GitHub", ProviderType.BITBUCKET: "Bitbucket"}
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")
+_TOKEN = re.compile(r"[!-~]{1,4096}")
 _FACES = {
     ConnectionStatus.PENDING_HANDSHAKE: Face("○", "Pending handshake", "warning"),
     ConnectionStatus.AVAILABLE: Face("●", "Available", "success"),
@@ -53,3 +57,17 @@ def connection_cells(connection: Connection, now: float) -> Cells:
 def connection_sentence(connection: Connection) -> str:
     """What is to be done about it."""
     return _SENTENCES[connection.status] if connection.status is not None else ""
+
+
+def name_problem(name: str) -> str:
+    """What is wrong with a name for a connection; "" for nothing."""
+    if _NAME.fullmatch(name):
+        return ""
+    return "A name has 4 to 32 letters, digits, - and _, and begins with a letter or a digit."
+
+
+def token_problem(token: str) -> str:
+    """What is wrong with an access token; "" for nothing."""
+    if _TOKEN.fullmatch(token):
+        return ""
+    return "That is no token: it has spaces or special characters in it, or is too long."

@@ -1,7 +1,6 @@
 """The forms around a connection: making a new one, and completing the handshake with a token or a key."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -16,7 +15,7 @@ from textual.widgets import Button, Input, Static
 from engine.model.actions.connection import Connection, CreateConnectionRequest, ProviderType
 from engine.model.actions.homerun import AuthorizeConnectionRequest
 from engine.model.base import R, Request
-from tui.presenters.connections import PROVIDERS, connection_name, provider_name
+from tui.presenters.connections import PROVIDERS, connection_name, name_problem, provider_name, token_problem
 from tui.private_key import read_private_key
 from tui.text import clean
 from tui.widgets.choice import Choice
@@ -27,16 +26,13 @@ from tui.widgets.form_field import FormField
 if TYPE_CHECKING:
     from tui.app import HomerunApp
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")
-_TOKEN = re.compile(r"[!-~]{1,4096}")
-
 
 class ConnectionForm(ModalScreen[None]):
     """A question and fields; what is wrong is said in it. `done` gets the connection's ARN once the engine did it."""
 
     CSS_PATH = "connections.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Submit", show=False),
+        Binding("enter,ctrl+s", "submit", "Submit", show=False),
         Binding("escape", "dismiss(None)", "Cancel", show=False),
     ]
 
@@ -118,8 +114,8 @@ class NewConnectionScreen(ConnectionForm):
 
     def action_submit(self) -> None:
         name = self.query_one("#name", Entry).value.strip()
-        if not _NAME.fullmatch(name):
-            self.say("A name has 4 to 32 letters, digits, - and _, and begins with a letter or a digit.", "name")
+        if problem := name_problem(name):
+            self.say(problem, "name")
             return
         provider = ProviderType(self.query_one("#provider", Choice).value)
         self.ask(
@@ -159,8 +155,8 @@ class AuthorizeScreen(ConnectionForm):
             self._read_key(path)
         elif not secret:
             self.say("Give an access token, or the file of a key.")
-        elif not _TOKEN.fullmatch(secret):
-            self.say("That is no token: it has spaces or special characters in it, or is too long.", "token")
+        elif problem := token_problem(secret):
+            self.say(problem, "token")
         else:
             token.fill("")
             self._authorize(AuthorizeConnectionRequest(connection_arn=self._arn, token=secret))

@@ -186,7 +186,8 @@ async def test_an_unsigned_call_over_tcp_is_refused_in_the_aws_shape(ask):
     assert len(headers["x-amzn-requestid"]) == 36
     assert json.loads(body) == {
         "__type": "MissingAuthenticationTokenException",
-        "Message": "Missing Authentication Token",
+        "Message": "Missing Authentication Token: calls to this endpoint are signed with the keys that"
+        " `homerun credentials` prints.",
     }
 
 
@@ -305,7 +306,15 @@ def other_client(host, home, service):
 
 @pytest.mark.parametrize(
     ("service", "call"),
-    [("iam", "list_users"), ("s3", "list_buckets"), ("dynamodb", "list_tables"), ("cloudformation", "list_stacks")],
+    [
+        ("iam", "list_users"),
+        ("s3", "list_buckets"),
+        ("dynamodb", "list_tables"),
+        ("cloudformation", "list_stacks"),
+        ("lambda", "list_functions"),
+        ("route53", "list_hosted_zones"),
+        ("batch", "list_jobs"),
+    ],
 )
 async def test_calls_of_services_that_are_not_here_are_refused_in_words_that_their_clients_read(
     host, home, engine, service, call
@@ -315,7 +324,37 @@ async def test_calls_of_services_that_are_not_here_are_refused_in_words_that_the
         code, message, status = await refused(getattr(client, call))
     assert (code, status) == ("UnknownOperationException", 400)
     assert f"Homerun has no {service}" in message
-    assert engine.refused[-1].code == code
+    record = engine.refused[-1]
+    assert (record.code, record.source) == (
+        code,
+        f"{'monitoring' if service == 'cloudwatch' else service}.amazonaws.com",
+    )
+
+
+async def test_what_a_service_here_does_not_have_is_refused_with_what_it_has(host, home, engine):
+    with other_client(host, home, "logs") as client:
+        code, message, _ = await refused(client.describe_resource_policies)
+    assert code == "UnknownOperationException"
+    assert message.startswith("Homerun has no DescribeResourcePolicies of logs. It has DeleteRetentionPolicy, ")
+    assert (engine.refused[-1].source, engine.refused[-1].name) == ("logs.amazonaws.com", "DescribeResourcePolicies")
+
+
+async def test_a_signed_call_elsewhere_reaches_nothing(host, home, engine):
+    credentials, url = load_or_create(home), urlsplit(host.record.api)
+    headers = {"X-Amz-Target": "AppRunner.ListServices", "Content-Type": "application/x-amz-json-1.0"}
+    request = AWSRequest("POST", f"{host.record.api}/elsewhere", data=b"{}", headers=headers)
+    SigV4Auth(
+        BotoCredentials(credentials.access_key_id, credentials.secret_access_key), "apprunner", "us-east-1"
+    ).add_auth(request)
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    head = "\r\n".join(["POST /elsewhere HTTP/1.1", f"Host: {url.netloc}", "Content-Length: 2", *lines])
+    writer.write(head.encode() + b"\r\n\r\n{}")
+    answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert engine.callers == []
 
 
 async def test_a_change_cannot_be_made_by_a_get(host, home, engine):

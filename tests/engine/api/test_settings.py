@@ -38,7 +38,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(home
         ("strict: maybe\n", 'setting "strict": expected bool, got str.'),
         ("api: 8801\n", 'setting "api": expected str, got int.'),
         ("api: localhost\n", 'setting "api": expected HOST:PORT like 127.0.0.1:8801, found "localhost".'),
-        ("edge: 127.0.0.1:70000\n", 'setting "edge": expected HOST:PORT'),
+        ("edge: 127.0.0.1:70000\n", 'setting "edge": "127.0.0.1:70000" has no port between 0 and 65535'),
         ("compute: magic\n", 'setting "compute": expected one of auto, process, docker, found "magic".'),
         ("region: US East\n", 'setting "region": expected a region like us-east-1'),
         ("stop_grace_s: -1\n", 'setting "stop_grace_s": expected a number from 0 up, found -1.0.'),
@@ -66,6 +66,12 @@ def test_a_fault_on_the_command_line_says_so(home):
     with pytest.raises(SettingsError) as caught:
         load_settings(home, {"api": "nowhere"})
     assert str(caught.value).startswith('the command line: setting "api": expected HOST:PORT')
+
+
+@pytest.mark.parametrize("edge", ["0.0.0.0:8800", "example.com:80", "127.0.0.1", "127.0.0.1:x"])
+def test_the_edge_stays_on_this_machine(home, edge):
+    with pytest.raises(SettingsError, match=r"""the command line: setting "edge": ".*; use 127\.0\.0\.1:PORT\.$"""):
+        load_settings(home, {"edge": edge})
 
 
 def test_a_file_that_cannot_be_read_is_one_sentence(home):

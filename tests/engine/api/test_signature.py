@@ -100,10 +100,10 @@ def test_whatever_is_changed_after_signing_is_noticed(tamper):
 
 
 def test_an_unsigned_call_is_told_so():
-    assert code_of(change(at(), b"authorization", None)) == (
-        "MissingAuthenticationTokenException",
-        "Missing Authentication Token",
-    )
+    code, message = code_of(change(at(), b"authorization", None))
+    assert code == "MissingAuthenticationTokenException"
+    assert message.startswith("Missing Authentication Token: ")
+    assert "`homerun credentials`" in message
 
 
 def test_an_unknown_key_is_unrecognized():

@@ -20,6 +20,8 @@ from engine.model.audit import AuditQuery, Caller, RefusedCall
 from engine.model.errors import EngineError
 from engine.store.audit_db import AuditDb
 
+pytestmark = pytest.mark.slow
+
 SCALING = f"arn:aws:apprunner:us-east-1:000000000000:autoscalingconfiguration/busy/1/{'b' * 32}"
 CHANGES = AuditQuery(changes_only=True)
 

@@ -20,6 +20,8 @@ from engine.model.errors import ErrorCode
 from engine.model.log import LogGroup, LogKind, LogQuery, LogSelector
 from engine.model.service import ServiceStatus
 
+pytestmark = pytest.mark.slow
+
 DAY = 86400
 DEPLOYMENT, INSTANCE, OTHER_INSTANCE = "d" * 32, "1" * 32, "2" * 32
 EVENTS_ARN = "arn:aws:logs:us-east-1:000000000000:log-group"

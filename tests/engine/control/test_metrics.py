@@ -26,6 +26,8 @@ from engine.model.instance import Instance, InstanceState
 from engine.model.metric import EdgeSample, InstanceSample
 from engine.telemetry import Telemetry
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_800_000_000
 SHOP, INSTANCE = "5" * 32, "1" * 32
 ALL = tuple(Statistic)

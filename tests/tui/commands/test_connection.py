@@ -62,7 +62,9 @@ def test_a_key_file_does_as_well_and_delete_takes_the_connection_away(homerun, t
         (("connection", "authorize", "work"), "", "No token was given."),
         (("connection", "authorize", "work", "--ssh-key", "/does/not/exist"), "", "There is no file /does/not/exist."),
         (("connection", "authorize", "work", "--ssh-key", "/etc/hostname"), "", "is no private key"),
-        (("connection", "create", "x"), "", "connectionName"),
+        (("connection", "create", "x"), "", "A name has 4 to 32 letters"),
+        (("connection", "authorize", "work"), "one\ntwo\n", "Several lines were given"),
+        (("connection", "authorize", "work"), "a b", "That is no token"),
         (("connection", "create", "work"), "", "already exists: work"),
     ],
 )

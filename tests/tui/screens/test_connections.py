@@ -1,9 +1,12 @@
 """Connections: the list, the handshake with a token or a key, and that secrets go no further than the engine."""
 
 import asyncio
+import base64
 import gc
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from textual.widgets import Input
 
 from engine.model.actions.connection import ConnectionStatus, ProviderType
@@ -159,7 +162,7 @@ async def test_what_is_no_private_key_is_not_sent(opened, tmp_path):
     file.write_text("ssh-ed25519 AAAAC3Nz me@home\n")
     async with opened() as at:
         await at.press("enter", "tab", *str(file), "enter")
-        await at.see("is no private key.")
+        await at.see("is the public half")
         assert "AAAAC3Nz" not in at.text
         assert not at.authorized
 
@@ -170,6 +173,47 @@ def test_only_a_private_key_of_a_sane_size_is_read(tmp_path, text):
     file.write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match="is no private key"):
         read_private_key(str(file))
+
+
+def openssh(cipher: bytes) -> bytes:
+    """The beginning of a key as `ssh-keygen` writes it (PROTOCOL.key): the cipher's name says whether it is locked."""
+    inside = b"openssh-key-v1\0" + len(cipher).to_bytes(4, "big") + cipher + bytes(200)
+    return (
+        b"-----BEGIN OPENSSH PRIVATE KEY-----\n" + base64.encodebytes(inside) + b"-----END OPENSSH PRIVATE KEY-----\n"
+    )
+
+
+def pem(form: serialization.PrivateFormat, *, locked: bool) -> bytes:
+    lock = serialization.BestAvailableEncryption(b"secret") if locked else serialization.NoEncryption()
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(serialization.Encoding.PEM, form, lock)
+
+
+@pytest.mark.parametrize(
+    ("locked", "key"),
+    [
+        (False, openssh(b"none")),
+        (True, openssh(b"aes256-ctr")),
+        *(
+            (locked, pem(form, locked=locked))
+            for form in (serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8)
+            for locked in (False, True)
+        ),
+    ],
+    ids=["openssh", "openssh-locked", "pem", "pem-locked", "pkcs8", "pkcs8-locked"],
+)
+def test_a_key_with_a_passphrase_is_refused_and_one_without_is_read(tmp_path, locked, key):
+    file = tmp_path / "key"
+    file.write_bytes(key)
+    if locked:
+        with pytest.raises(ValueError, match="is protected by a passphrase"):
+            read_private_key(str(file))
+    else:
+        assert read_private_key(str(file)) == key.decode()
+
+
+def test_a_folder_is_no_key(tmp_path):
+    with pytest.raises(ValueError, match="is a folder"):
+        read_private_key(str(tmp_path))
 
 
 def test_a_key_that_may_not_be_read_is_said_with_the_reason(tmp_path, monkeypatch):
