@@ -6,9 +6,9 @@ STS speaks nothing else; older clients of CloudWatch still do.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, unquote
-from xml.sax.saxutils import escape
 
 import msgspec
 from msgspec import inspect
@@ -202,7 +202,7 @@ def _text(text: str) -> str:
         c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c >= "\U00010000" else "\ufffd"
         for c in text
     )
-    return escape(plain, {"\r": "&#13;"})
+    return escape(plain, quote=False).replace("\r", "&#13;")
 
 
 @lru_cache(maxsize=64)
