@@ -3,8 +3,8 @@
 import binascii
 from pathlib import Path
 
-_LONGEST = 16_384
-"""Characters; as long as the engine takes them."""
+from engine.model.actions.homerun import SSH_KEY_MAX
+
 _OPENSSH = b"openssh-key-v1\0"
 
 
@@ -17,14 +17,14 @@ def read_private_key(named: str) -> str:
         if not path.is_file():  # others could block for ever
             raise ValueError(f"There is no file {named}.")
         with path.open(encoding="ascii", errors="replace") as file:
-            text = file.read(_LONGEST + 1)
+            text = file.read(SSH_KEY_MAX + 1)
     except (OSError, RuntimeError) as error:  # RuntimeError: the home of somebody unknown
         raise ValueError(f"{named} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     first, _, body = text.partition("\n")
     framed = first.startswith("-----BEGIN ") and "PRIVATE KEY-----" in first
     if text.startswith(("ssh-", "ecdsa-", "sk-")):
         raise ValueError(f"{named} is the public half of a key: give the private one.")
-    if not framed or "\0" in text or len(text) > _LONGEST:
+    if not framed or "\0" in text or len(text) > SSH_KEY_MAX:
         raise ValueError(f"{named} is no private key.")
     if _is_locked(first, body):
         raise ValueError(

@@ -84,7 +84,7 @@ class World:
         """The audit trail, newest first; without `reads` only what changes something, and what was turned away."""
         if self.trail is None:
             return None
-        return [record for record in reversed(self.trail) if reads or record.refused or not record.read_only]
+        return [record for record in reversed(self.trail) if reads or record.among_changes]
 
     def _forget(self, service_ids: Iterable[str]) -> None:
         for service_id in service_ids:

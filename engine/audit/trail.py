@@ -174,7 +174,7 @@ class _Watcher:
         self._news = asyncio.Event()
 
     def offer(self, records: list[AuditRecord]) -> None:
-        wanted = [r for r in records if not self._changes_only or r.refused or not r.read_only]
+        wanted = [record for record in records if record.among_changes or not self._changes_only]
         if wanted:
             self._new.extend(wanted)
             self._news.set()

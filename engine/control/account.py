@@ -8,6 +8,7 @@ from engine.model.clock import Clock
 from engine.model.errors import EngineError, ErrorCode, invalid_request
 from engine.model.ids import resource_arn, service_id_of
 from engine.model.record import ServiceRecord
+from engine.model.resource import ConnectionRecord, VpcConnectorRecord, VpcIngressRecord
 from engine.model.service import ServiceStatus, Tag
 from engine.model.settings import Settings
 from engine.model.version import ServiceConfig
@@ -15,6 +16,7 @@ from engine.store.sqlite import StoreError
 from engine.store.state import StateStore, Transaction
 
 T = TypeVar("T")
+N = TypeVar("N", ConnectionRecord, VpcConnectorRecord, VpcIngressRecord)
 
 _MOST_TAGS = 50
 
@@ -47,6 +49,15 @@ class Account:
         record = self.find_service(arn, missing=missing)
         if record.status is ServiceStatus.DELETED:
             raise EngineError(missing, f"Service with the provided ARN was deleted: {arn}.")
+        return record
+
+    def find_resource(
+        self, kind: type[N], arn: str, *, what: str, missing: ErrorCode = ErrorCode.RESOURCE_NOT_FOUND
+    ) -> N:
+        """A resource by its full ARN, a deleted one included while it is known. Raises EngineError (`missing`)."""
+        record = self.store.resource(kind, arn.rpartition("/")[2])
+        if record is None or record.arn != arn:
+            raise EngineError(missing, f"{what} with the provided ARN does not exist: {arn}.")
         return record
 
     def configurations_in_use(self) -> Iterator[tuple[ServiceRecord, ServiceConfig]]:

@@ -117,10 +117,7 @@ class Connections:
         return AuthorizeConnectionResponse(connection=_shape(await self._account.write(authorize)))
 
     def _find(self, arn: str, *, missing: ErrorCode = ErrorCode.RESOURCE_NOT_FOUND) -> ConnectionRecord:
-        record = self._store.resource(ConnectionRecord, arn.rpartition("/")[2])
-        if record is None or record.arn != arn:
-            raise EngineError(missing, f"Connection with the provided ARN does not exist: {arn}.")
-        return record
+        return self._account.find_resource(ConnectionRecord, arn, what="Connection", missing=missing)
 
 
 def _shape(record: ConnectionRecord) -> Connection:

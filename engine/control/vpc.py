@@ -111,11 +111,7 @@ class VpcConnectors:
         return DeleteVpcConnectorResponse(vpc_connector=_connector(await self._account.write(delete)))
 
     def _find(self, arn: str, *, missing: ErrorCode = ErrorCode.RESOURCE_NOT_FOUND) -> VpcConnectorRecord:
-        """By its full ARN, deleted ones included."""
-        record = self._store.resource(VpcConnectorRecord, arn.rpartition("/")[2])
-        if record is None or record.arn != arn:
-            raise EngineError(missing, f"VPC connector with the provided ARN does not exist: {arn}.")
-        return record
+        return self._account.find_resource(VpcConnectorRecord, arn, what="VPC connector", missing=missing)
 
 
 class VpcIngressConnections:
@@ -209,12 +205,7 @@ class VpcIngressConnections:
         return DeleteVpcIngressConnectionResponse(vpc_ingress_connection=self._shape(record))
 
     def _find(self, arn: str) -> VpcIngressRecord:
-        record = self._store.resource(VpcIngressRecord, arn.rpartition("/")[2])
-        if record is None or record.arn != arn:
-            raise EngineError(
-                ErrorCode.RESOURCE_NOT_FOUND, f"VPC ingress connection with the provided ARN does not exist: {arn}."
-            )
-        return record
+        return self._account.find_resource(VpcIngressRecord, arn, what="VPC ingress connection")
 
     @staticmethod
     def _admit(done: str, record: VpcIngressRecord, now: float) -> None:

@@ -54,6 +54,11 @@ class AuditRecord(Value, frozen=True, kw_only=True):
     event: str
     """The whole record as JSON in CloudTrail's shape. Values in it are untrusted text."""
 
+    @property
+    def among_changes(self) -> bool:
+        """What `AuditQuery.changes_only` asks for."""
+        return self.refused or not self.read_only
+
 
 class AuditQuery(Value, frozen=True, kw_only=True):
     """Which records, newest first. None and "" mean any."""

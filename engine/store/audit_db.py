@@ -17,6 +17,7 @@ from engine.store.reader import Reader
 from engine.store.sqlite import open_database
 
 _COLUMNS = "seq, id, at, source, name, read_only, refused, user, access_key_id, error_code, resources, event"
+_NAMES = _COLUMNS.split(", ")
 
 
 class AuditDb:
@@ -142,8 +143,7 @@ def _cells(seq: int, record: AuditRecord) -> tuple[Any, ...]:
 
 
 def _record(row: tuple[Any, ...]) -> AuditRecord:
-    names = [name.strip() for name in _COLUMNS.split(",")]
-    cells = dict(zip(names, row, strict=True))
+    cells = dict(zip(_NAMES, row, strict=True))
     cells |= {name: bool(cells[name]) for name in ("read_only", "refused")}
     cells["resources"] = tuple(cells["resources"].split())
     return AuditRecord(**cells)

@@ -1,8 +1,12 @@
 """The table of connections to providers of source code, and the sentence about the highlighted one."""
 
-import re
+from typing import Any
+
+import msgspec
 
 from engine.model.actions.connection import Connection, ConnectionStatus, ProviderType
+from engine.model.actions.homerun import Token
+from engine.model.service import ResourceName
 from tui.presenters.faces import Face
 from tui.presenters.table import Cell, Cells, Column
 from tui.presenters.units import age_text
@@ -19,8 +23,6 @@ NOTHING = "A connection holds what proves to GitHub or Bitbucket who you are. Pr
 
 PROVIDERS = {ProviderType.GITHUB: "GitHub", ProviderType.BITBUCKET: "Bitbucket"}
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")
-_TOKEN = re.compile(r"[!-~]{1,4096}")
 _FACES = {
     ConnectionStatus.PENDING_HANDSHAKE: Face("○", "Pending handshake", "warning"),
     ConnectionStatus.AVAILABLE: Face("●", "Available", "success"),
@@ -61,13 +63,24 @@ def connection_sentence(connection: Connection) -> str:
 
 def name_problem(name: str) -> str:
     """What is wrong with a name for a connection; "" for nothing."""
-    if _NAME.fullmatch(name):
-        return ""
-    return "A name has 4 to 32 letters, digits, - and _, and begins with a letter or a digit."
+    return (
+        ""
+        if _holds(name, ResourceName)
+        else ("A name has 4 to 32 letters, digits, - and _, and begins with a letter or a digit.")
+    )
 
 
 def token_problem(token: str) -> str:
     """What is wrong with an access token; "" for nothing."""
-    if _TOKEN.fullmatch(token):
-        return ""
-    return "That is no token: it has spaces or special characters in it, or is too long."
+    return (
+        "" if _holds(token, Token) else ("That is no token: it has spaces or special characters in it, or is too long.")
+    )
+
+
+def _holds(text: str, kind: Any) -> bool:
+    """Whether it is what the engine takes."""
+    try:
+        msgspec.convert(text, kind)
+    except msgspec.ValidationError:
+        return False
+    return True

@@ -12,6 +12,7 @@ from textual.widgets import Button, Input, Static
 
 from tui.text import clean, clean_lines
 from tui.widgets.dialog_button import DialogButton
+from tui.widgets.line_input import LineInput
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -70,7 +71,7 @@ class TypedConfirmScreen(ModalScreen[bool]):
             dialog.border_title = Content(self._title)
             dialog.border_subtitle = "Enter confirms · Esc cancels"
             yield Static(self._body, markup=False)
-            yield Input(compact=True, select_on_focus=False)
+            yield LineInput(compact=True, select_on_focus=False)
             yield Static(markup=False, classes="confirm--progress")
 
     def on_mount(self) -> None:

@@ -12,11 +12,12 @@ from textual.suggester import Suggester
 from textual.widgets import Input
 
 from tui.text import clean
+from tui.widgets.line_input import LineInput
 
 _MOST_LISTED = 2000
 
 
-class Entry(Input):
+class Entry(LineInput):
     """A compact input. Tab takes over what it suggests, or goes on to the next field."""
 
     DEFAULT_CSS = """

@@ -9,6 +9,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from tui.widgets.line_input import LineInput
+
 
 class FilterInput(Horizontal):
     """Hidden until opened. Enter keeps the filter and closes, escape clears it first."""
@@ -43,7 +45,7 @@ class FilterInput(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("/")
-        yield Input(placeholder=self._placeholder, compact=True)
+        yield LineInput(placeholder=self._placeholder, compact=True)
 
     @property
     def text(self) -> str:

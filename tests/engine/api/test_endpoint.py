@@ -327,7 +327,7 @@ async def test_calls_of_services_that_are_not_here_are_refused_in_words_that_the
     record = engine.refused[-1]
     assert (record.code, record.source) == (
         code,
-        f"{'monitoring' if service == 'cloudwatch' else service}.amazonaws.com",
+        f"{service}.amazonaws.com",
     )
 
 
