@@ -18,18 +18,21 @@ from engine.control.logs import retentions
 from engine.edge.client import EdgeClient, let_go, start_edge
 from engine.edge.table import Report
 from engine.lifecycle.deployer import Deployer
-from engine.lifecycle.inspect import inspect_source
+from engine.lifecycle.image_fetch import ImageFetch
+from engine.lifecycle.image_watch import ImageWatch
+from engine.lifecycle.inspect import inspect_image, inspect_source
 from engine.lifecycle.journal import Journal
 from engine.lifecycle.lifecycle import Lifecycle
 from engine.lifecycle.rooms import Rooms
 from engine.lifecycle.routing import Routing
 from engine.lifecycle.watchers import Watchers
+from engine.model.actions.service import StartDeploymentRequest
 from engine.model.actions.table import ACTIONS, Action
-from engine.model.audit import SCREEN, AuditChange, AuditQuery, Caller, RefusedCall
+from engine.model.audit import AUTOMATIC, SCREEN, AuditChange, AuditQuery, Caller, RefusedCall
 from engine.model.base import R, Request
 from engine.model.clock import Clock, SystemClock
 from engine.model.constraints import checked
-from engine.model.errors import EngineError, ErrorCode, HomerunError
+from engine.model.errors import EngineError, ErrorCode
 from engine.model.home import Home
 from engine.model.log import LogBatch, LogPage, LogQuery, LogSelector
 from engine.model.metric import MetricAnswer, MetricQuery
@@ -81,8 +84,9 @@ class Engine:
         self._closing = rooms_closing
         account = Account(store=store, clock=clock, settings=settings)
         self._control = Control(account, home=home, trail=trail, telemetry=telemetry, edge_address=lambda: edge.address)
-        self._watchers = Watchers(self._view)
+        self._watchers = Watchers(self._view, lambda: compute.state)
         journal = Journal(telemetry, lambda service_id: self._watchers.services_changed({service_id}))
+        images = ImageFetch(compute=compute, journal=journal, clock=clock, secret_of=self._control.connections.secret)
         self._lifecycle = Lifecycle(
             Rooms(
                 store=store,
@@ -90,13 +94,28 @@ class Engine:
                 telemetry=telemetry,
                 routing=Routing(edge, settings.region),
                 deployer=Deployer(
-                    home=home, store=store, compute=compute, journal=journal, clock=clock, settings=settings
+                    home=home,
+                    store=store,
+                    compute=compute,
+                    images=images,
+                    journal=journal,
+                    clock=clock,
+                    settings=settings,
                 ),
                 journal=journal,
                 clock=clock,
                 settings=settings,
             ),
             home,
+        )
+        self._image_watch = ImageWatch(
+            store=store,
+            compute=compute,
+            images=images,
+            journal=journal,
+            clock=clock,
+            settings=settings,
+            deploy=lambda arn: self.call(StartDeploymentRequest(service_arn=arn), caller=AUTOMATIC),
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._changes: set[asyncio.Future[Any]] = set()
@@ -118,14 +137,12 @@ class Engine:
 
         `starting` is an edge that is being started already; the engine takes it over.
 
-        The caller owns the home (its lock). Raises HomerunError: StoreError, AddressInUse, a compute that is not there.
+        The caller owns the home (its lock). Raises HomerunError: StoreError, AddressInUse.
         """
         clock = clock or SystemClock()
         starting = starting or asyncio.ensure_future(start_edge(home, settings))
         async with AsyncExitStack() as closing:
             closing.push_async_callback(let_go, starting)
-            if settings.compute == "docker":
-                raise HomerunError("Docker compute is not there yet: use --compute process, or auto.")
             store = await StateStore.open(home.state_db)
             closing.push_async_callback(store.close)
             trail = await Trail.open(home.audit_db, clock, settings.region)
@@ -133,10 +150,7 @@ class Engine:
             telemetry = await Telemetry.open(home, clock)
             closing.push_async_callback(telemetry.close)
             edge = await starting
-            if compute is None:
-                from engine.compute.process.compute import ProcessCompute
-
-                compute = ProcessCompute(home, clock)
+            compute = compute or _computes(home, settings, clock, store)
             engine = cls(
                 home=home,
                 settings=settings,
@@ -159,7 +173,9 @@ class Engine:
         await self._control.begin()
         self._edge.hear(self._on_report)
         self._edge.on_restart = lambda: self._watchers.services_changed(self._store.services)
+        await self._compute.open(self._watchers.compute_changed)
         await self._lifecycle.start()
+        self._image_watch.start()
         self._store.listen(self._on_change)
         self._tasks = [
             asyncio.create_task(self._sample(), name="sample instances"),
@@ -175,9 +191,11 @@ class Engine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._changes, return_exceptions=True)
+        await self._image_watch.close()
         await self._lifecycle.close()
         if stop_instances:
             await self._lifecycle.stop_instances()
+        await self._compute.close()
         if stop_instances or all(r.status is ServiceStatus.DELETED for r in self._store.services.values()):
             await self._edge.stop()
         await self._closing.aclose()
@@ -236,11 +254,13 @@ class Engine:
             socket=self._socket,
             pid=os.getpid(),
             region=self._settings.region,
-            compute=self._compute.name,
+            compute=self._compute.state.name,
             strict=self._settings.strict,
         )
 
     async def inspect_source(self, request: InspectSourceRequest) -> InspectSourceResponse:
+        if request.image:
+            return await inspect_image(request, self._compute)
         return await inspect_source(replace(request, strict=request.strict or self._settings.strict), self._home)
 
     async def query_logs(self, query: LogQuery) -> LogPage:
@@ -277,6 +297,7 @@ class Engine:
             revision=serving.revision if serving else None,
             instances=tuple(self._store.instances_of(service_id)),
             waiting=self._lifecycle.waiting(service_id),
+            progress=self._lifecycle.progress(service_id),
         )
 
     # What goes on by itself.
@@ -319,3 +340,16 @@ class Engine:
         horizon = now - self._settings.log_retention_days * 86400
         await self._store.forget_stopped_instances(horizon)
         await self._telemetry.prune(horizon, retentions(self._store.services.values(), now))
+
+
+def _computes(home: Home, settings: Settings, clock: Clock, store: StateStore) -> Compute:
+    """Docker is left alone where only processes are wanted, unless something of this home is there already."""
+    from engine.compute.computes import Computes
+    from engine.compute.process.compute import ProcessCompute
+
+    docker: Compute | None = None
+    if settings.compute != "process" or any(v.artifact and v.artifact.image for v in store.versions.values()):
+        from engine.compute.docker.compute import DockerCompute
+
+        docker = DockerCompute(home, settings, clock)
+    return Computes(ProcessCompute(home, clock), docker, settings.compute)

@@ -1,5 +1,6 @@
 """Settings of a home: settings.yaml, overridden by the command line. Every fault names its key and where it stands."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,6 +92,15 @@ def _check_value(key: str, value: object) -> None:
             loopback_address(str(value))
         case "compute" if value not in _COMPUTES:
             raise ValueError(f'expected one of {", ".join(_COMPUTES)}, found "{value}"')
+        case "docker_host" if value:
+            from engine.compute.docker.locate import AddressError, parse_host  # only where it is set
+
+            try:
+                parse_host(str(value), os.environ, "it")
+            except AddressError as error:
+                raise ValueError(str(error)) from error
+        case "image_poll_s" if isinstance(value, float) and value < 1:
+            raise ValueError(f"expected 1 or more, found {value:g}")
         case "region" if not _is_region(str(value)):
             raise ValueError(f'expected a region like us-east-1, found "{value}"')
         case "keep_versions" if isinstance(value, int) and value < 1:

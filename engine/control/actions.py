@@ -47,7 +47,7 @@ class Control:
         self._handlers: dict[type[Request[Any]], Callable[[Any], Awaitable[Any]]] = {}
         self._auto_scaling = scaling = AutoScaling(account)
         self._observability = observing = Observability(account)
-        connections = Connections(account, Vault(home.secrets_key))
+        self.connections = connections = Connections(account, Vault(home.secrets_key))
         connectors = VpcConnectors(account)
         ingress = VpcIngressConnections(account)
         domains = CustomDomains(account)

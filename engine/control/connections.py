@@ -116,6 +116,15 @@ class Connections:
 
         return AuthorizeConnectionResponse(connection=_shape(await self._account.write(authorize)))
 
+    async def secret(self, arn: str) -> str | None:
+        """The token that was given to a connection; None for one without, or with a key. Raises VaultError."""
+        record = self._find(arn, missing=ErrorCode.INVALID_REQUEST)
+        sealed = self._store.resource(SecretRecord, record.id)
+        if sealed is None:
+            return None
+        secret: dict[str, str] = msgspec.json.decode(await asyncio.to_thread(self._vault.open, sealed.sealed))
+        return secret.get("token")
+
     def _find(self, arn: str, *, missing: ErrorCode = ErrorCode.RESOURCE_NOT_FOUND) -> ConnectionRecord:
         return self._account.find_resource(ConnectionRecord, arn, what="Connection", missing=missing)
 

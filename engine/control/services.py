@@ -19,6 +19,7 @@ from engine.lifecycle.admission import (
     admit_update,
 )
 from engine.lifecycle.configuration import needs_build, new_config, updated_config
+from engine.lifecycle.image_watch import AFTER_RESUME
 from engine.lifecycle.routing import default_host
 from engine.model.actions.service import (
     CreateServiceRequest,
@@ -185,7 +186,8 @@ class Services:
                 return None
             # Nothing is deployed on resume: the version that was paused comes back.
             serving = record.serving_version_id
-            record = replace(record, target_version_id=serving)
+            # Not even an image that was pushed meanwhile.
+            record = replace(record, target_version_id=serving, seen_digest=AFTER_RESUME)
             return self._open(tx, record, OperationType.RESUME_SERVICE, mode=DesiredMode.SERVING, version_id=serving)
 
         operation_id = await self._account.write(resume)

@@ -7,7 +7,8 @@ connections that nobody will ever answer when loading fails. Linux tells how man
 import asyncio
 from pathlib import Path
 
-_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+from engine.model.base import Value
+
 _LISTENING = "0A"
 _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 """How long a running application gets to take a connection, step by step."""
@@ -24,18 +25,28 @@ def queued(table: str, port: int) -> int:
     return waiting
 
 
-def is_behind(port: int) -> bool:
-    """Connections to `port` wait for an application that has not taken them yet. Blocks for a moment."""
-    return any(queued(text, port) for text in map(_read, _TABLES))
+class Inside(Value, frozen=True, kw_only=True):
+    """Where an application listens, seen from where it lives."""
+
+    tables: tuple[Path, ...]
+    """The kernel's tables of its network."""
+    port: int
+    proxied: bool = False
+    """Something else takes connections in its place, and hangs up where nobody listens behind it."""
 
 
-async def takes_connections(port: int) -> bool:
-    """Whether the application takes what waits on `port` within a tenth of a second; True where nothing is known."""
+def is_behind(inside: Inside) -> bool:
+    """Connections wait for an application that has not taken them yet. Blocks for a moment."""
+    return any(queued(text, inside.port) for text in map(_read, inside.tables))
+
+
+async def takes_connections(inside: Inside) -> bool:
+    """Whether the application takes what waits within a tenth of a second; True where nothing is known."""
     for pause_s in _PAUSES_S:
-        if not await asyncio.to_thread(is_behind, port):
+        if not await asyncio.to_thread(is_behind, inside):
             return True
         await asyncio.sleep(pause_s)
-    return not await asyncio.to_thread(is_behind, port)
+    return not await asyncio.to_thread(is_behind, inside)
 
 
 def _read(table: Path) -> str:

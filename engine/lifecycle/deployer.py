@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
 
 from engine.build.config_file import parse_config
+from engine.build.image_plan import plan_from_image
 from engine.build.plan import normal_directory, plan_from_file, plan_from_values
-from engine.compute.base import BuildJob, Compute
+from engine.compute.base import BuildJob, Compute, OnProgress
 from engine.lifecycle import events
+from engine.lifecycle.image_fetch import ImageFetch
 from engine.lifecycle.journal import Journal
 from engine.lifecycle.transitions import set_step
 from engine.model.clock import Clock
@@ -35,26 +38,48 @@ class Deployer:
     """Everything between "a version is wanted" and "its build lies on disk"."""
 
     def __init__(
-        self, *, home: Home, store: StateStore, compute: Compute, journal: Journal, clock: Clock, settings: Settings
+        self,
+        *,
+        home: Home,
+        store: StateStore,
+        compute: Compute,
+        images: ImageFetch,
+        journal: Journal,
+        clock: Clock,
+        settings: Settings,
     ) -> None:
         self._home = home
         self._store = store
         self._compute = compute
+        self._images = images
         self._journal = journal
         self._clock = clock
         self._settings = settings
 
-    async def build(self, record: ServiceRecord, version: Version, operation: Operation) -> Version:
-        """The version, built. Raises DeployError; a failed build leaves nothing on disk."""
+    async def build(
+        self, record: ServiceRecord, version: Version, operation: Operation, on_progress: OnProgress
+    ) -> Version:
+        """The version, built. Raises DeployError, ComputeUnavailable; a failed build leaves nothing on disk."""
+        strict, source = self._strict(record), version.config.source
         if version.reuse_of:
-            return self._take_over(version, self._store.versions[version.reuse_of], strict=self._strict(record))
-        repository = version.config.source.code_repository
-        if repository is None:
-            raise DeployError.of(
-                FailureKind.SOURCE,
-                "Image sources need Docker, which this engine does not drive yet.",
-                hint="Use a code repository as the source.",
+            return self._take_over(version, self._store.versions[version.reuse_of], strict=strict)
+        if source.image_repository is not None:
+            await self._step(operation, OperationStep.FETCH, note=source.image_repository.image_identifier)
+            return await self._images.fetch(
+                record, version, source.image_repository, operation, on_progress, strict=strict
             )
+        if source.code_repository is None:
+            raise DeployError.of(FailureKind.SOURCE, "The service has no source.", hint="Update it with one.")
+        return await self._from_repository(record, version, source.code_repository, operation, on_progress)
+
+    async def _from_repository(
+        self,
+        record: ServiceRecord,
+        version: Version,
+        repository: CodeRepository,
+        operation: Operation,
+        on_progress: OnProgress,
+    ) -> Version:
         branch = repository.source_code_version.value
         directory = normal_directory(repository.source_directory or "/")
         source = await asyncio.to_thread(open_source, repository.repository_url, self._home)
@@ -81,6 +106,8 @@ class Deployer:
             artifact = await self._compute.build(
                 BuildJob(
                     service_id=record.id,
+                    service_name=record.name,
+                    number=version.number,
                     version_id=version.id,
                     source=staging,
                     target=target,
@@ -88,9 +115,10 @@ class Deployer:
                     previous=self._previous(record.id),
                 ),
                 lambda line: self._journal.deployment(operation, line),
+                on_progress,
             )
         except BaseException:
-            await asyncio.shield(self._compute.discard(target))
+            await asyncio.shield(self._compute.discard(Artifact(path=os.fspath(target))))
             raise
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True))
@@ -119,7 +147,9 @@ class Deployer:
     async def remove_everything_of(self, record: ServiceRecord) -> None:
         """What a deleted service has on disk: its artifacts, and what was cached of a source that nobody else uses."""
         for version in self._store.versions_of(record.id):
-            await self._compute.discard(self._home.artifact(record.id, version.id))
+            if version.artifact:
+                await self._compute.discard(version.artifact)
+            await self._compute.discard(Artifact(path=os.fspath(self._home.artifact(record.id, version.id))))
         folder = self._home.artifacts / record.id
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         url = _url(record)
@@ -139,13 +169,15 @@ class Deployer:
             if version.artifact and version.artifact.path not in keep:
                 artifact, bare = version.artifact, replace(version, artifact=None)
                 await self._store.write(lambda tx, bare=bare: tx.put(bare))  # type: ignore[misc]
-                await self._compute.discard(Path(artifact.path))
+                await self._compute.discard(artifact)
 
     def _take_over(self, version: Version, built: Version, *, strict: bool) -> Version:
         """A configuration-only update: the same build, perhaps with another start command, port or environment."""
-        repository = version.config.source.code_repository
+        repository, image = version.config.source.code_repository, version.config.source.image_repository
         plan = built.plan
-        if repository and plan:
+        if image:
+            plan = plan_from_image(image.image_configuration, strict=strict)
+        elif repository and plan:
             code = repository.code_configuration
             if code and code.configuration_source is ConfigurationSource.API and code.code_configuration_values:
                 plan = plan_from_values(code.code_configuration_values, plan.source_directory, strict=strict)

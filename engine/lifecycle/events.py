@@ -3,6 +3,7 @@
 from engine.model.instance import Exit
 from engine.model.operation import OperationType
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol, ServiceStatus
+from engine.source.registry.reference import ImageReference
 
 PREFIX = "[AppRunner] "
 
@@ -67,6 +68,33 @@ def deployment_artifact(url: str, branch: str, directory: str) -> str:
     )
 
 
+def image_artifact(reference: ImageReference) -> str:
+    # Which further fields App Runner has here is not known.
+    return f"Deployment Artifact: [Repo Type: {_repository_type(reference)}], [Image: {reference.display}]"
+
+
+def pulling_image(reference: ImageReference) -> str:
+    return f"Pulling image {reference.display} from {_repository_type(reference)} repository."
+
+
+def new_image(reference: ImageReference, digest: str) -> str:
+    return f"A new image was pushed to {reference.display} ({digest.removeprefix('sha256:')[:12]}). Deploying it."
+
+
+def watch_failed(reference: ImageReference, reason: str) -> str:
+    return f"Could not look whether {reference.display} has a new image: {reason} It is tried again."
+
+
+def watch_recovered(reference: ImageReference) -> str:
+    return f"{reference.display} can be looked up again."
+
+
+def _repository_type(reference: ImageReference) -> str:
+    if reference.is_ecr:
+        return "ECR"
+    return "ECR Public" if reference.is_ecr_public else reference.registry
+
+
 def pulling(url: str) -> str:
     return f"Pulling source code from Repository ( {url} )."
 
@@ -96,6 +124,7 @@ def _check(config: HealthCheckConfiguration, port: int) -> str:
     return f"protocol `TCP` [Port: '{port}']"
 
 
+IMAGE_PULLED = "Successfully pulled your application image."
 SOURCE_PULLED = "Successfully pulled your application source code."
 CONFIG_VALID = "Successfully Validate configuration file."
 BUILD_STARTED = "Starting source code build."

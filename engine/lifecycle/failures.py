@@ -5,6 +5,7 @@ import re
 
 from msgspec.structs import replace
 
+from engine.compute.base import ComputeUnavailable
 from engine.lifecycle.health import NOT_TAKEN
 from engine.model.errors import Failure, FailureKind
 from engine.model.instance import Address, Exit
@@ -84,6 +85,8 @@ def died_at_start(exit_: Exit, tail: tuple[str, ...], after_s: float) -> Failure
         kind = FailureKind.DISK
         cause = f"The application {exit_.describe()} because the disk is full."
         hint = "Free some space and deploy again."
+    elif exit_.out_of_memory:
+        hint = "Give the service more memory, or let the application use less."
     elif advice := _advice(tail):
         hint = advice
     elif exit_.code == 127:
@@ -99,15 +102,25 @@ def died_at_start(exit_: Exit, tail: tuple[str, ...], after_s: float) -> Failure
     return Failure(kind=kind, message=cause, evidence=tail, hint=hint, exit_code=exit_.code)
 
 
-def wrong_port(expected: Address, service_port: int, found: tuple[Address, ...], tail: tuple[str, ...]) -> Failure:
+def wrong_port(expected: int, service_port: int, found: tuple[Address, ...], tail: tuple[str, ...]) -> Failure:
     """It listens, but not where requests will come."""
     ports = ", ".join(sorted({str(address.port) for address in found}, key=int))
     return Failure(
         kind=FailureKind.PORT,
         message=f"The application listens on port {ports}, but the service's port is {service_port}.",
-        evidence=(f"Nothing accepted a connection on the instance's port {expected.port}.", *tail),
+        evidence=(f"Nothing accepted a connection on the instance's port {expected}.", *tail),
         hint=f"Set the service's port to {ports.split(', ')[0]} (run.network.port in apprunner.yaml), or let the"
         " application listen on the port in its PORT environment variable.",
+    )
+
+
+def loopback_only(port: int) -> Failure:
+    """It listens where only its own container can reach it."""
+    return Failure(
+        kind=FailureKind.PORT,
+        message=f"The application listens on port {port} of its container's own loopback address only.",
+        evidence=("Nothing outside the container can connect to 127.0.0.1 inside it.",),
+        hint="Let it listen on all addresses: 0.0.0.0 instead of 127.0.0.1 or localhost.",
     )
 
 
@@ -134,6 +147,11 @@ def never_healthy(
 def with_output(failure: Failure, tail: tuple[str, ...]) -> Failure:
     """A failed start with the application's last lines; what they give away is better advice than any guess."""
     return replace(failure, evidence=(*failure.evidence, *tail), hint=_advice(tail) or failure.hint)
+
+
+def compute_away(error: ComputeUnavailable) -> Failure:
+    """What runs instances is not there."""
+    return Failure(kind=FailureKind.COMPUTE, message=error.cause, hint=error.hint)
 
 
 def internal(error: BaseException) -> Failure:

@@ -1,6 +1,7 @@
 """What the create form asks before anything exists: what kind of source is this, and how would it be built?"""
 
 import asyncio
+import os
 import re
 from pathlib import PurePosixPath
 
@@ -9,13 +10,18 @@ from msgspec.structs import replace
 from engine.build.config_file import parse_config
 from engine.build.detect import DETECT_FILES, suggest
 from engine.build.plan import normal_directory, plan_from_file
+from engine.compute.base import Compute, ComputeUnavailable
 from engine.lifecycle.deployer import CONFIG_NAMES
-from engine.model.errors import DeployError
+from engine.lifecycle.failures import compute_away
+from engine.model.errors import DeployError, Failure, FailureKind
 from engine.model.home import Home
 from engine.model.version import Revision
 from engine.model.watch import InspectSourceRequest, InspectSourceResponse
 from engine.source.base import Source
 from engine.source.open import open_source
+from engine.source.registry.client import Moved, RegistryError, look_up
+from engine.source.registry.credentials import find_credentials
+from engine.source.registry.reference import parse_reference
 
 
 async def inspect_source(request: InspectSourceRequest, home: Home) -> InspectSourceResponse:
@@ -53,7 +59,7 @@ async def _look_inside(
             answer,
             runtime=plan.runtime.name,
             build_commands=(*plan.pre_build, *plan.build),
-            start_command=plan.start.text,
+            start_command=plan.start.text if plan.start else "",
             port=plan.port,
             notices=(*revision.notices, *plan.notices),
         )
@@ -81,3 +87,35 @@ def suggest_name(url: str) -> str:
     last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1]
     name = re.sub(r"[^A-Za-z0-9_]+", "-", last).strip("-_")[:40].rstrip("-_")
     return name if len(name) >= 4 else f"{name}-service".lstrip("-")
+
+
+async def inspect_image(request: InspectSourceRequest, compute: Compute) -> InspectSourceResponse:
+    """The same for an image reference: is there such an image, here or in its registry, and where does it listen?"""
+    answer = InspectSourceResponse(suggested_name=suggest_name(re.split(r"[@:](?!.*/)", request.repository_url)[0]))
+    try:
+        reference = parse_reference(request.repository_url)
+    except DeployError as error:
+        return replace(answer, problem=error.failure)
+    answer = replace(answer, kind="image")
+    revision = Revision(id="", kind="image", branch=reference.tag, title=reference.familiar)
+    try:
+        local = await compute.local_image(reference)
+    except ComputeUnavailable as error:
+        return replace(answer, problem=compute_away(error))
+    if local is not None:
+        answer = replace(answer, port=local.ports[0] if len(local.ports) == 1 else answer.port)
+    try:
+        credentials = await asyncio.to_thread(find_credentials, reference, os.environ)
+        found = await look_up(reference, credentials)
+    except (RegistryError, DeployError) as error:
+        if local is not None:
+            return replace(answer, revision=replace(revision, id=local.id), notices=(_ONLY_HERE,))
+        failure = (
+            error.failure if isinstance(error, DeployError) else Failure(kind=FailureKind.IMAGE, message=str(error))
+        )
+        return replace(answer, problem=failure)
+    digest = found.digest if isinstance(found, Moved) else ""
+    return replace(answer, revision=replace(revision, id=digest))
+
+
+_ONLY_HERE = "The image on this machine is used; its registry did not have it, or did not answer."

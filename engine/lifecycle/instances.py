@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from engine.compute.base import InstanceSpec
+from engine.compute.base import ComputeUnavailable, InstanceSpec
 from engine.lifecycle.failures import internal
 from engine.lifecycle.planner import InstanceFacts
 from engine.lifecycle.rooms import Rooms
@@ -76,7 +76,10 @@ class Instances:
         )
 
     async def start(self, service_name: str, version: Version) -> Failure | None:
-        """Start one of this version; the reason when that was not possible."""
+        """Start one of this version; the reason when that was not possible.
+
+        Raises ComputeUnavailable: it says nothing about the version.
+        """
         rooms = self._rooms
         if version.plan is None or version.artifact is None:
             return internal(RuntimeError("the build of this version is not there any more"))
@@ -84,7 +87,7 @@ class Instances:
             id=new_id(),
             service_id=self._service_id,
             version_id=version.id,
-            compute=rooms.compute.name,
+            compute="docker" if version.artifact.image else "process",
             state=InstanceState.STARTING,
             created_at=rooms.clock.now(),
         )
@@ -104,6 +107,9 @@ class Instances:
                     memory_mb=int(version.config.instance.memory or 2048),
                 )
             )
+        except ComputeUnavailable:
+            await rooms.store.write(lambda tx: tx.remove(Instance, instance.id))
+            raise
         except DeployError as error:
             failure = error.failure
         except Exception as error:
@@ -165,6 +171,9 @@ class Instances:
             if instance.handle:
                 exit_ = await rooms.compute.stop(instance, rooms.settings.stop_grace_s)
             await self.remove(instance, exit_, instance.reason)
+        except ComputeUnavailable as error:
+            logger.info("instance %s cannot be stopped now: %s", instance.id, error)
+            await rooms.clock.sleep(1.0)
         except Exception:
             logger.exception("instance %s could not be stopped", instance.id)
             await rooms.clock.sleep(1.0)
@@ -209,7 +218,7 @@ async def retire(rooms: Rooms, instance: Instance, exit_: Exit, reason: str) -> 
     await rooms.telemetry.unfollow(instance.id)
     ended = replace(instance, state=InstanceState.STOPPED, exit=exit_, ended_at=exit_.at, reason=reason)
     await store_fact(rooms, lambda tx: tx.put(ended))
-    await rooms.compute.remove(instance.id)
+    await rooms.compute.remove(instance)
 
 
 def last_lines(path: Path, count: int) -> tuple[str, ...]:

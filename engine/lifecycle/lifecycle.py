@@ -10,6 +10,7 @@ from engine.lifecycle.rooms import Rooms
 from engine.model.home import Home
 from engine.model.instance import Instance, InstanceState
 from engine.model.service import ServiceStatus
+from engine.model.watch import Progress
 from engine.store.state import Changed
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ class Lifecycle:
         for lost in [i for i in rooms.store.instances.values() if i.handle is None]:
             # The engine died between writing the record and starting it.
             await rooms.store.write(lambda tx, lost=lost: tx.remove(Instance, lost.id))  # type: ignore[misc]
-        await rooms.compute.sweep({instance.id for instance in known})
+        artifacts = [version.artifact for version in rooms.store.versions.values() if version.artifact]
+        await rooms.compute.sweep(known, artifacts)
         await asyncio.to_thread(shutil.rmtree, self._home.artifacts / "staging", ignore_errors=True)
         for instance in known:
             rooms.telemetry.follow(instance, rooms.compute.output(instance.id))
@@ -57,6 +59,11 @@ class Lifecycle:
         reconciler = self._reconcilers.get(service_id)
         return reconciler.waiting if reconciler else ""
 
+    def progress(self, service_id: str) -> Progress | None:
+        """How far a long step of the service's build is."""
+        reconciler = self._reconcilers.get(service_id)
+        return reconciler.progress if reconciler else None
+
     def wake_draining(self) -> None:
         """The edge said anew what is in flight."""
         for reconciler in self._reconcilers.values():
@@ -76,7 +83,7 @@ class Lifecycle:
             await rooms.compute.stop(instance, rooms.settings.stop_grace_s)
             await rooms.telemetry.unfollow(instance.id)
             await rooms.store.write(lambda tx: tx.remove(Instance, instance.id))
-            await rooms.compute.remove(instance.id)
+            await rooms.compute.remove(instance)
 
         results = await asyncio.gather(*(stop(i) for i in list(rooms.store.instances.values())), return_exceptions=True)
         for result in results:

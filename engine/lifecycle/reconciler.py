@@ -12,8 +12,9 @@ from typing import TypeVar, assert_never
 
 from msgspec.structs import replace
 
+from engine.compute.base import ComputeUnavailable
 from engine.lifecycle import events, transitions
-from engine.lifecycle.failures import died_at_start, internal, with_output
+from engine.lifecycle.failures import compute_away, died_at_start, internal, with_output
 from engine.lifecycle.instances import Instances
 from engine.lifecycle.pacing import Pacing, back_off_s
 from engine.lifecycle.planner import (
@@ -39,11 +40,12 @@ from engine.lifecycle.storing import store_fact
 from engine.lifecycle.watcher import Died, Healthy, NeverHealthy, Outcome, Sick
 from engine.model.errors import DeployError, Failure, HomerunError
 from engine.model.instance import Address, Exit, Instance, InstanceState
-from engine.model.operation import OperationStatus, OperationStep, OperationType
+from engine.model.operation import Operation, OperationStatus, OperationStep, OperationType
 from engine.model.record import ServiceRecord
 from engine.model.resource import AutoScalingRecord
 from engine.model.service import ServiceStatus
 from engine.model.version import Version
+from engine.model.watch import Progress
 from engine.store.state import Transaction
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,12 @@ T = TypeVar("T")
 
 _STEADY_S = 60.0
 """An instance that lived this long did not fail to start; its death does not count towards the back-off."""
+
+COMPUTE_WAIT_S = 60.0
+"""How long a deployment waits for a compute that has gone away."""
+_AWAY_LOOK_S = 2.0
+_AWAY_PAUSE_S = 0.2
+_PROGRESS_EVERY_S = 0.1
 
 _CLEAN_UPS = 3
 """Attempts to remove what a deleted service has on disk; then the deletion has failed, with the reason."""
@@ -64,6 +72,8 @@ class Reconciler:
         self.service_id = service_id
         self.waiting = ""
         """What it waits for, for people."""
+        self.progress: Progress | None = None
+        """How far a long step of the build is."""
         self._rooms = rooms
         self._news = asyncio.Event()
         self._instances = Instances(service_id, rooms, heed=self._heed, wake=self.wake)
@@ -72,6 +82,11 @@ class Reconciler:
         self._build_task: asyncio.Task[None] | None = None
         self._cleaned = False
         self._failed_clean_ups = 0
+        self._away_since: float | None = None
+        """When the compute was first found not to answer."""
+        self._away = ""
+        """Why a build waits for the compute."""
+        self._told_progress_at = 0.0
 
     # Owning.
 
@@ -108,10 +123,13 @@ class Reconciler:
             try:
                 record = self._record
                 planned = plan(self.observe(record), self._rooms.clock.now())
-                self._set_waiting(planned)
+                self._say_waiting(self._away or planned.waiting)
                 for action in planned.actions:
                     await self._perform(action)
-                trouble = 0
+                trouble, self._away_since = 0, None
+            except ComputeUnavailable as error:
+                await self._sit_out(error)
+                continue
             except (HomerunError, OSError) as error:
                 # The disk may be full, the edge away: the world is as it was, so try again.
                 trouble += 1
@@ -129,6 +147,29 @@ class Reconciler:
             if record.status is ServiceStatus.DELETED:
                 return
             await self._wait(planned)
+
+    async def _sit_out(self, error: ComputeUnavailable) -> None:
+        """The compute does not answer: a deployment waits for a while, what serves for as long as it takes."""
+        now = self._rooms.clock.now()
+        self._away_since = self._away_since or now
+        self._say_waiting(str(error))
+        if now - self._away_since >= COMPUTE_WAIT_S:
+            operation = self._rooms.store.open_operation(self.service_id)
+            if operation and operation.version_id and self._is_deploying(operation.version_id):
+                await self._fail_operation(compute_away(error))
+        await self._until_available(_AWAY_LOOK_S)
+
+    async def _until_available(self, seconds: float) -> None:
+        """Until the compute answers, or that long; never less than a moment."""
+        back = asyncio.ensure_future(self._rooms.compute.available())
+        sleeping = asyncio.ensure_future(self._rooms.clock.sleep(seconds))
+        try:
+            await asyncio.wait({back, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+            await self._rooms.clock.sleep(_AWAY_PAUSE_S)
+        finally:
+            back.cancel()
+            sleeping.cancel()
+            await asyncio.gather(back, sleeping, return_exceptions=True)
 
     async def _wait(self, planned: Plan) -> None:
         if planned.look_again_at is None:
@@ -173,9 +214,16 @@ class Reconciler:
         scaling = self._rooms.store.resource(AutoScalingRecord, arn.rpartition("/")[2])
         return scaling.min_size if scaling else 1
 
-    def _set_waiting(self, planned: Plan) -> None:
-        if planned.waiting != self.waiting:
-            self.waiting = planned.waiting
+    def _say_waiting(self, waiting: str) -> None:
+        if waiting != self.waiting:
+            self.waiting = waiting
+            self._rooms.journal.waiting_changed(self.service_id)
+
+    def _say_progress(self, progress: Progress | None) -> None:
+        now = self._rooms.clock.monotonic()
+        if progress is None or now - self._told_progress_at >= _PROGRESS_EVERY_S:
+            self._told_progress_at = now
+            self.progress = progress
             self._rooms.journal.waiting_changed(self.service_id)
 
     async def _perform(self, action: Action) -> None:
@@ -224,7 +272,7 @@ class Reconciler:
             if operation is None:
                 failure = internal(RuntimeError("a version was to be built without an operation"))
             else:
-                built = await rooms.deployer.build(self._record, rooms.store.versions[version_id], operation)
+                built = await self._built(version_id, operation)
         except DeployError as error:
             failure = error.failure
         except Exception as error:
@@ -236,11 +284,37 @@ class Reconciler:
             self._build_task = None
             self.wake()
 
+    async def _built(self, version_id: str, operation: Operation) -> Version:
+        """The build, begun anew when the compute went away in the middle of it. Raises DeployError."""
+        rooms = self._rooms
+        give_up_at = rooms.clock.now() + COMPUTE_WAIT_S
+        try:
+            while True:
+                try:
+                    version = rooms.store.versions[version_id]
+                    return await rooms.deployer.build(self._record, version, operation, self._say_progress)
+                except ComputeUnavailable as error:
+                    seen = bool(rooms.compute.state.version)
+                    if not seen or rooms.clock.now() >= give_up_at:
+                        raise DeployError(compute_away(error)) from error
+                    rooms.journal.deployment(operation, f"{events.PREFIX}{error} The build begins anew then.")
+                    self._away = str(error)
+                    self.wake()
+                    await self._until_available(give_up_at - rooms.clock.now())
+                    self._away = ""
+        finally:
+            self._away = ""
+            self._say_progress(None)
+
     async def _start(self, version_id: str, count: int) -> None:
         await self._write(transitions.set_step, OperationStep.START)
         record, version = self._record, self._rooms.store.versions[version_id]
         starts = (self._instances.start(record.name, version) for _ in range(count))
-        failures = [failure for failure in await asyncio.gather(*starts) if failure]
+        ends = await asyncio.gather(*starts, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        failures = [end for end in ends if isinstance(end, Failure)]
         if failures:
             await self._start_failed(version_id, failures[0])
         else:

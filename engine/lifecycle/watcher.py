@@ -6,16 +6,18 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from engine.compute.base import Compute
-from engine.lifecycle.failures import never_healthy, wrong_port
+from engine.lifecycle.accepting import Inside
+from engine.lifecycle.failures import loopback_only, never_healthy, wrong_port
 from engine.lifecycle.health import Health, Verdict, judge, next_probe_in, probe
 from engine.model.base import Value
 from engine.model.clock import Clock
 from engine.model.errors import Failure
-from engine.model.instance import Address, Exit, Instance, InstanceState
+from engine.model.instance import Address, ContainerHandle, Exit, Instance, InstanceState
 from engine.model.service import HealthCheckConfiguration
 from engine.model.settings import Settings
 
 _PORTS_EVERY_S = 1.0
+_LOOPBACK = "127.0.0.1"
 
 
 class Healthy(Value, frozen=True, kw_only=True):
@@ -43,6 +45,10 @@ class Died(Value, frozen=True, kw_only=True):
 Outcome = Healthy | NeverHealthy | Sick | Died
 
 
+def is_loopback(host: str) -> bool:
+    return host.startswith("127.") or host == "::1"
+
+
 @dataclass(slots=True)
 class Watcher:
     """`outcomes()` ends after the first outcome that is not Healthy."""
@@ -67,6 +73,8 @@ class Watcher:
     async def _until(self, ended: "asyncio.Future[Exit]") -> AsyncGenerator[Outcome, None]:
         ready = self.instance.state is InstanceState.READY
         address = self.instance.address
+        # A container has ports of its own: inside it the application listens on the service's.
+        contained = isinstance(self.instance.handle, ContainerHandle)
         health = Health()
         ports_looked_at = 0.0
         while True:
@@ -76,7 +84,12 @@ class Watcher:
                 return
             if address is None:
                 continue
-            answer = await probe(address, self.config, starting=not ready)
+            inside = Inside(
+                tables=self.compute.socket_tables(self.instance),
+                port=self.service_port if contained else address.port,
+                proxied=contained and address.host == _LOOPBACK,
+            )
+            answer = await probe(address, self.config, inside, starting=not ready)
             health, verdict = judge(health, answer, self.config)
             if ready:
                 if verdict is Verdict.UNHEALTHY and not ended.done():
@@ -94,12 +107,17 @@ class Watcher:
             if not answer.healthy and age_s - ports_looked_at >= _PORTS_EVERY_S:
                 ports_looked_at = age_s
                 found = await asyncio.to_thread(self.compute.listening_ports, self.instance)
-                elsewhere = bool(found) and address.port not in {other.port for other in found}
-                if elsewhere and self.service_port in {other.port for other in found}:
+                elsewhere = bool(found) and inside.port not in {other.port for other in found}
+                hidden = contained and {other.host for other in found if other.port == inside.port}
+                if hidden and all(is_loopback(host) for host in hidden):
+                    if age_s >= self.settings.wrong_port_grace_s:
+                        yield NeverHealthy(failure=loopback_only(self.service_port))
+                        return
+                elif elsewhere and not contained and self.service_port in {other.port for other in found}:
                     # It holds the service's own port, which nothing translated: fine while it is the only one.
-                    address = Address(host="127.0.0.1", port=self.service_port)
+                    address = Address(host=_LOOPBACK, port=self.service_port)
                 elif elsewhere and age_s >= self.settings.wrong_port_grace_s:
-                    yield NeverHealthy(failure=wrong_port(address, self.service_port, found, tail=()))
+                    yield NeverHealthy(failure=wrong_port(inside.port, self.service_port, found, tail=()))
                     return
 
     async def _ended_within(self, ended: "asyncio.Future[Exit]", seconds: float) -> bool:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from engine.model.metric import Pulse
 from engine.model.operation import Operation
-from engine.model.watch import OperationsChange, ServicesChange, ServiceView
+from engine.model.watch import ComputeState, OperationsChange, ServicesChange, ServiceView
 
 _MERGE_S = 0.03
 """Changes that come this close together reach a watcher as one."""
@@ -17,6 +17,7 @@ class _Services:
         self.changed: set[str] = set()
         self.removed: set[str] = set()
         self.pulses: dict[str, Pulse] = {}
+        self.compute = False
         self.news = asyncio.Event()
 
 
@@ -28,10 +29,13 @@ class _Operations:
 
 
 class Watchers:
-    """`view` makes the current view of a service, None for one that is not listed (any more)."""
+    """`view` makes the current view of a service, None for one that is not listed (any more); `compute` says where
+    instances run.
+    """
 
-    def __init__(self, view: Callable[[str], ServiceView | None]) -> None:
+    def __init__(self, view: Callable[[str], ServiceView | None], compute: Callable[[], ComputeState]) -> None:
         self._view = view
+        self._compute = compute
         self._services: set[_Services] = set()
         self._operations: set[_Operations] = set()
 
@@ -40,6 +44,11 @@ class Watchers:
         for watcher in self._services:
             watcher.changed |= changed
             watcher.removed |= removed
+            watcher.news.set()
+
+    def compute_changed(self) -> None:
+        for watcher in self._services:
+            watcher.compute = True
             watcher.news.set()
 
     def pulsed(self, pulses: tuple[Pulse, ...]) -> None:
@@ -67,7 +76,7 @@ class Watchers:
 
     async def _service_changes(self, watcher: _Services, ids: tuple[str, ...]) -> AsyncIterator[ServicesChange]:
         views = (self._view(service_id) for service_id in ids)
-        yield ServicesChange(snapshot=True, changed=tuple(view for view in views if view))
+        yield ServicesChange(snapshot=True, changed=tuple(view for view in views if view), compute=self._compute())
         while True:
             await watcher.news.wait()
             await asyncio.sleep(_MERGE_S)
@@ -75,12 +84,14 @@ class Watchers:
             changed, watcher.changed = watcher.changed, set()
             removed, watcher.removed = watcher.removed, set()
             pulses, watcher.pulses = watcher.pulses, {}
+            compute, watcher.compute = watcher.compute, False
             present = {service_id: self._view(service_id) for service_id in changed - removed}
             removed |= {service_id for service_id, view in present.items() if view is None}
             yield ServicesChange(
                 changed=tuple(view for view in present.values() if view),
                 removed=tuple(removed),
                 pulses=tuple(pulses.values()),
+                compute=self._compute() if compute else None,
             )
 
     @asynccontextmanager

@@ -10,7 +10,8 @@ class Caller(Value, frozen=True, kw_only=True):
     """Who calls, and from where."""
 
     user: str = "screen"
-    """"screen", "socket" for programs on the Unix socket, OWNER, or "" for nobody known."""
+    """"screen", "socket" for programs on the Unix socket, OWNER, "automatic" for Homerun itself, or "" for nobody
+    known."""
     access_key_id: str = ""
     source_ip: str = ""
     user_agent: str = ""
@@ -19,6 +20,10 @@ class Caller(Value, frozen=True, kw_only=True):
 
 SCREEN = Caller()
 """The screen that hosts the engine."""
+
+
+AUTOMATIC = Caller(user="automatic")
+"""Homerun itself: a deployment that a push brought about."""
 
 
 class RefusedCall(Value, frozen=True, kw_only=True):

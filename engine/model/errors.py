@@ -41,6 +41,8 @@ class FailureKind(StrEnum):
     """The step that failed; a stable word for tests, screens and exit paths."""
 
     SOURCE = "source"
+    IMAGE = "image"
+    COMPUTE = "compute"
     CONFIG = "config"
     RUNTIME = "runtime"
     BUILD = "build"

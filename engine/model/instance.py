@@ -24,8 +24,12 @@ class Exit(Value, frozen=True, kw_only=True):
     at: float
     expected: bool = False
     """True when Homerun stopped it."""
+    out_of_memory: bool = False
+    """The kernel killed it because it wanted more memory than its instance has."""
 
     def describe(self) -> str:
+        if self.out_of_memory:
+            return "was killed because it used more memory than its instance has"
         if self.signal is not None:
             return f"killed by signal {self.signal}"
         if self.code is not None:

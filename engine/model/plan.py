@@ -13,6 +13,8 @@ class RuntimeFamily(StrEnum):
     DOTNET = "dotnet"
     PHP = "php"
     RUBY = "ruby"
+    DOCKER = "docker"
+    """No managed runtime: a Dockerfile in the source, or an image from elsewhere."""
 
 
 class BuildGeneration(StrEnum):
@@ -66,7 +68,10 @@ class BuildPlan(Value, frozen=True, kw_only=True):
     post_build: tuple[str, ...] = ()
     pre_run: tuple[str, ...] = ()
     build_env: dict[str, str] = {}
-    start: StartCommand
+    dockerfile: str = ""
+    """Of the runtime `docker`: its path relative to the source directory."""
+    start: StartCommand | None
+    """None: the image's own; there is always one for a managed runtime."""
     port: int = 8080
     port_env: str = ""
     """An extra variable that carries the port besides PORT (`run.network.env`); "" for none."""

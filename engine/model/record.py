@@ -32,6 +32,9 @@ class ServiceRecord(Value, frozen=True, kw_only=True):
     """The version that instances should run; None wants none (a create that failed)."""
     serving_version_id: str | None = None
     """The newest version that got healthy and traffic; what a rollback and a resume return to."""
+    seen_digest: str = ""
+    """Of an image source that is watched: the newest digest of its tag that was deployed, or passed over while the
+    service was paused."""
     tags: dict[str, str] = {}
     retention: dict[LogGroup, int] = {}
     """Days that the lines of a log group are kept, where somebody has said so."""

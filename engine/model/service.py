@@ -75,6 +75,8 @@ class ApiRuntime(StrEnum):
     PYTHON_311 = "PYTHON_311"
     NODEJS_18 = "NODEJS_18"
     NODEJS_22 = "NODEJS_22"
+    DOCKER = "DOCKER"
+    """Our own, beyond the API: a Dockerfile in the source directory."""
 
 
 class ImageRepositoryType(StrEnum):

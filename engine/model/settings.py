@@ -7,6 +7,15 @@ DEFAULT_API = "127.0.0.1:8801"
 DEFAULT_EDGE = "127.0.0.1:8800"
 
 
+class BuildSettings(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What image builds get besides the source. Nothing of it lands in an image."""
+
+    ca_bundle: str = ""
+    """A file of CA certificates (PEM) that build commands trust as well; "" for those of the base image alone."""
+    secrets: tuple[str, ...] = ()
+    """Names of variables of Homerun's own environment that build commands see, such as NPM_TOKEN."""
+
+
 class Settings(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting with its default. Times are seconds."""
 
@@ -18,6 +27,13 @@ class Settings(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """HOST:PORT of the front door for services; likewise."""
     compute: str = "auto"
     """auto, process or docker."""
+    docker_host: str = ""
+    """The engine's address, unix:///path or tcp://127.0.0.1:port; "" finds it as the docker command does."""
+    base_images: dict[str, str] = {}
+    """Runtime to the image that it is built and run on, instead of the default one."""
+    build: BuildSettings = BuildSettings()
+    image_poll_s: float = 60.0
+    """How often the tag of an image with automatic deployments is looked up in its registry."""
     strict: bool = False
     """Refuse in an apprunner.yaml exactly what App Runner refuses, instead of being helpful."""
     startup_timeout_s: float = 300.0

@@ -29,13 +29,14 @@ class ServiceConfig(Value, frozen=True, kw_only=True):
 
 
 class Revision(Value, frozen=True, kw_only=True):
-    """One state of a source: a commit, or the fingerprint of a plain directory."""
+    """One state of a source: a commit, the fingerprint of a plain directory, or an image."""
 
     id: str
-    """The full commit hash, or "dir-" and a content hash. Never option-like."""
+    """The full commit hash, "dir-" and a content hash, or an image's digest ("sha256:…"). Never option-like."""
     kind: str
-    """"commit" or "directory"."""
+    """"commit", "directory" or "image"."""
     branch: str = ""
+    """Of a commit; of an image its tag."""
     title: str = ""
     """The commit's subject line. Untrusted text."""
     author: str = ""
@@ -45,7 +46,13 @@ class Revision(Value, frozen=True, kw_only=True):
 
     @property
     def short(self) -> str:
-        return self.id[:7] if self.kind == "commit" else self.id[:11]
+        match self.kind:
+            case "commit":
+                return self.id[:7]
+            case "image":
+                return self.id.removeprefix("sha256:")[:12]
+            case _:
+                return self.id[:11]
 
 
 class VersionState(StrEnum):
@@ -63,10 +70,16 @@ class ResolvedRuntime(Value, frozen=True, kw_only=True):
 
 
 class Artifact(Value, frozen=True, kw_only=True):
-    """A finished build on disk. `path` holds `app/` (the built copy of the source) and, for python, `venv/`."""
+    """A finished build: a folder of the process compute, or an image of a Docker engine."""
 
-    path: str
-    runtime: ResolvedRuntime
+    path: str = ""
+    """Of a folder: holds `app/` (the built copy of the source) and, for python, `venv/`. Of an image: the tag that
+    Homerun keeps it under."""
+    image: str = ""
+    """Of an image: its id in the engine, "sha256:…"."""
+    pulled: str = ""
+    """Of an image that came from a registry: `repository@digest`, to pull it again should it be lost."""
+    runtime: ResolvedRuntime | None = None
     bin_dirs: tuple[str, ...] = ()
     """Folders that go first on PATH, best first: the venv's bin, the interpreter's own bin …"""
     dependency_key: str = ""

@@ -9,6 +9,16 @@ from engine.model.service import ApiRuntime, Service
 from engine.model.version import Revision
 
 
+class Progress(Value, frozen=True, kw_only=True):
+    """How far a long step of the open operation is."""
+
+    done: int
+    total: int
+    """Of the same unit as `done`; 0 when it is not known yet."""
+    text: str
+    """For people: "12.1 of 28.0 MB, 3 of 5 layers"."""
+
+
 class ServiceView(Value, frozen=True, kw_only=True):
     """A service as the screen needs it: the API's shape and what App Runner hides."""
 
@@ -25,6 +35,18 @@ class ServiceView(Value, frozen=True, kw_only=True):
     """Those not stopped."""
     waiting: str = ""
     """What the reconciler waits for: "health check 1 of 1"; "" when nothing is under way."""
+    progress: Progress | None = None
+
+
+class ComputeState(Value, frozen=True, kw_only=True):
+    """Where new instances run, and whether that is there now."""
+
+    name: str
+    """"process", "docker" or "podman"."""
+    version: str = ""
+    """Of the engine: "28.2.2"."""
+    problem: str = ""
+    """One sentence with the cause and what to do; "" when all is well."""
 
 
 class ServicesChange(Value, frozen=True, kw_only=True):
@@ -35,6 +57,8 @@ class ServicesChange(Value, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
     """Ids of services that left the list."""
     pulses: tuple[Pulse, ...] = ()
+    compute: ComputeState | None = None
+    """In the snapshot and whenever it changed."""
 
 
 class OperationsChange(Value, frozen=True, kw_only=True):
@@ -48,6 +72,8 @@ class InspectSourceRequest(Value, frozen=True, kw_only=True):
     """What the create form asks about a source before anything is created."""
 
     repository_url: str
+    """Of a repository or folder; with `image`, an image reference."""
+    image: bool = False
     branch: str = ""
     """"" asks for the default branch."""
     source_directory: str = "/"
@@ -58,7 +84,7 @@ class InspectSourceResponse(Value, frozen=True, kw_only=True):
     """What was found there. `problem` is set when the source or its apprunner.yaml cannot be used as it is."""
 
     kind: str = ""
-    """"git" or "directory"."""
+    """"git", "directory" or "image"."""
     default_branch: str = ""
     branches: tuple[str, ...] = ()
     revision: Revision | None = None

@@ -156,4 +156,11 @@ MIGRATIONS = (
         );
         """,
     ),
+    Migration(
+        number=3,
+        name="image sources are watched",
+        sql="""
+        ALTER TABLE services ADD COLUMN seen_digest TEXT NOT NULL DEFAULT '';
+        """,
+    ),
 )

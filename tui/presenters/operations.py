@@ -38,6 +38,8 @@ STEPS: dict[OperationType, tuple[OperationStep, ...]] = {
 
 _FAILED_AT = {
     FailureKind.SOURCE: "the source could not be used",
+    FailureKind.IMAGE: "the image could not be used",
+    FailureKind.COMPUTE: "Docker is not there",
     FailureKind.CONFIG: "the configuration is not valid",
     FailureKind.RUNTIME: "the runtime is missing",
     FailureKind.BUILD: "the build failed",

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from engine.compute.base import BuildJob, Emit
+from engine.compute.failures import build_failure, disk_failure
+from engine.compute.files import delete_tree, in_thread, move_tree
 from engine.compute.process.choose import Choice, Interpreter
 from engine.compute.process.clone import clone_tree, mentions
 from engine.compute.process.command import run_command
 from engine.compute.process.dependencies import dependency_key_of, take_over
 from engine.compute.process.environment import BUILD_MARK, build_base, build_environment
-from engine.compute.process.failures import build_failure, disk_failure
-from engine.compute.process.files import delete_tree, in_thread, move_tree
 from engine.compute.process.layout import ArtifactRecord, BuildRecord, Layout, read_artifact, read_build, write_record
 from engine.compute.process.older_code import OLDER_HASHES, allows_older_hashes, needs_older_hashes
 from engine.compute.process.relocation import Relocation
@@ -105,6 +105,7 @@ class Build:
             previous
             and key
             and previous.dependency_key == key
+            and previous.runtime is not None
             and previous.runtime.executable == self._interpreter.executable
             and not self._strictly_revised
             and take_over(Layout(root=Path(previous.path), family=layout.family), layout)
@@ -156,7 +157,7 @@ class Build:
             await self._end_processes()
             await in_thread(delete_tree, copy)
         relocation = Relocation(layout.app)
-        relocation.command(plan.start.text)
+        relocation.command(plan.start.text if plan.start else "")
         relocation.env(plan.run_env)
         if relocation.take_news():
             self._emit(

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from engine.compute.process.files import in_thread
+from engine.compute.files import in_thread
 from engine.compute.process.lines import LineSplitter
 
 TAIL_LINES = 20

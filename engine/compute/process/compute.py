@@ -5,17 +5,17 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
 import psutil
 
-from engine.compute.base import BuildJob, Emit, InstanceSpec, Started
+from engine.compute.base import BuildJob, Emit, InstanceSpec, LocalImage, OnProgress, Pulled, PullJob, Started, ignore
+from engine.compute.failures import disk_failure
+from engine.compute.files import delete_tree, in_thread
 from engine.compute.process.build import Build, end_unfinished, runtime_line
 from engine.compute.process.choose import Choice, Interpreter, choose_interpreter
-from engine.compute.process.failures import disk_failure
-from engine.compute.process.files import delete_tree, in_thread
 from engine.compute.process.instance import instance_mark, start_instance, started
 from engine.compute.process.interpreters import found_interpreters
 from engine.compute.process.layout import read_artifact
@@ -31,9 +31,13 @@ from engine.model.instance import Address, Exit, Instance, ProcessHandle
 from engine.model.metric import InstanceSample
 from engine.model.plan import BuildPlan
 from engine.model.version import Artifact
+from engine.model.watch import ComputeState
+from engine.source.registry.credentials import Credentials
+from engine.source.registry.reference import ImageReference
 
 logger = logging.getLogger(__name__)
 
+NETWORK_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _POLL_S = 0.2  # only where the kernel has no pidfd
 
 
@@ -58,7 +62,32 @@ class ProcessCompute:
         """Every Python and Node.js that can serve, as `homerun doctor` shows them. Blocks, briefly."""
         return found_interpreters(self._home.cache / "interpreters.json", self._environ)
 
-    async def build(self, job: BuildJob, emit: Emit) -> Artifact:
+    @property
+    def state(self) -> ComputeState:
+        return ComputeState(name=self.name)
+
+    async def open(self, changed: Callable[[], None]) -> None:
+        """There is nothing to begin, and nothing that could go away."""
+
+    async def close(self) -> None:
+        """There is nothing to end."""
+
+    async def available(self) -> None:
+        """Always."""
+
+    async def pull(self, job: PullJob, emit: Emit, on_progress: OnProgress = ignore) -> Pulled:  # noqa: ARG002 - images cannot run here
+        raise DeployError.of(FailureKind.COMPUTE, f"The image {job.reference.display} needs Docker to run.")
+
+    async def local_image(self, reference: ImageReference) -> LocalImage | None:  # noqa: ARG002 - images cannot run here
+        return None
+
+    async def remote_digest(self, reference: ImageReference, credentials: Credentials | None) -> str:  # noqa: ARG002 - as above
+        return ""
+
+    def on_images(self, heard: Callable[[], None]) -> None:
+        """There are none."""
+
+    async def build(self, job: BuildJob, emit: Emit, on_progress: OnProgress = ignore) -> Artifact:  # noqa: ARG002 - lines tell it
         choice = await asyncio.to_thread(self._choose, job.plan)
         emit(runtime_line(choice))
         if choice.notice:
@@ -128,13 +157,19 @@ class ProcessCompute:
                         found[Address(host=connection.laddr.ip, port=connection.laddr.port)] = None
         return tuple(sorted(found, key=lambda address: (address.port, address.host)))
 
+    def socket_tables(self, instance: Instance) -> tuple[Path, ...]:  # noqa: ARG002 - all live in one network
+        return NETWORK_TABLES
+
     def sample(self, instances: Collection[Instance], now: float) -> tuple[InstanceSample, ...]:
         return self._sampler.sample(instances, now)
 
     def output(self, instance_id: str) -> Path:
         return self._home.instance_output(instance_id)
 
-    async def remove(self, instance_id: str) -> None:
+    async def remove(self, instance: Instance) -> None:
+        await self._remove(instance.id)
+
+    async def _remove(self, instance_id: str) -> None:
         record = await asyncio.to_thread(self._record, instance_id)
         await self._trees.end(record.process if record else None, instance_mark(instance_id), grace_s=0)
         if record and record.process:
@@ -143,14 +178,15 @@ class ProcessCompute:
         self._records.pop(instance_id, None)
         self._starting.pop(instance_id, None)
 
-    async def discard(self, artifact_path: Path) -> None:
-        await self._delete(artifact_path, "delete a version's build")
+    async def discard(self, artifact: Artifact) -> None:
+        await self._delete(Path(artifact.path), "delete a version's build")
 
-    async def sweep(self, keep: Collection[str]) -> None:
+    async def sweep(self, instances: Collection[Instance], artifacts: Collection[Artifact]) -> None:  # noqa: ARG002 - a build that ended is told by its record
+        keep = {instance.id for instance in instances}
         for folder in await asyncio.to_thread(_folders, self._home.instances):
             if folder.name not in keep:
                 try:
-                    await self.remove(folder.name)
+                    await self._remove(folder.name)
                 except DeployError as error:  # what nobody can delete must not keep the engine from starting
                     logger.warning("%s is left behind: %s", folder, error)
         for service in await asyncio.to_thread(_folders, self._home.artifacts):

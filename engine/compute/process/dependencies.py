@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from engine.build.dependency_key import dependency_key, is_dependency_file
+from engine.compute.files import delete_tree
 from engine.compute.process.clone import clone_tree, dependency_folders
-from engine.compute.process.files import delete_tree
 from engine.compute.process.layout import Layout
 from engine.model.plan import BuildPlan
 

@@ -48,8 +48,13 @@ _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 def build_base(environ: Mapping[str, str]) -> dict[str, str]:
     """What a build gets of the user's environment: where things are, caches, proxies; no credentials of AWS."""
+    return _allowed(environ, _BUILD_NAMES) | tool_settings(environ)
+
+
+def tool_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Settings of package managers in the user's environment, save those that say where to install."""
     tools = {name: value for name, value in environ.items() if name.lower().startswith(_TOOL_PREFIXES)}
-    return _allowed(environ, _BUILD_NAMES) | {n: v for n, v in tools.items() if n.lower() not in _PLACES}
+    return {name: value for name, value in tools.items() if name.lower() not in _PLACES}
 
 
 def run_base(environ: Mapping[str, str]) -> dict[str, str]:

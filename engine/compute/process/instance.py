@@ -11,11 +11,11 @@ import msgspec
 import psutil
 
 from engine.compute.base import InstanceSpec, Started
+from engine.compute.failures import disk_failure
+from engine.compute.files import delete_tree, in_thread
 from engine.compute.process.clone import clone_tree
 from engine.compute.process.command import build_shell
 from engine.compute.process.environment import INSTANCE_MARK, run_base, run_environment
-from engine.compute.process.failures import disk_failure
-from engine.compute.process.files import delete_tree, in_thread
 from engine.compute.process.layout import ArtifactRecord, read_artifact, write_record
 from engine.compute.process.port import PortPool
 from engine.compute.process.record import EXIT_SIZE, InstanceFolder, InstanceRecord
@@ -156,6 +156,8 @@ def _recorded(record: InstanceRecord, folder: InstanceFolder, pid: int, now: flo
 
 
 def _command(plan: BuildPlan, relocation: Relocation) -> list[str]:
+    if plan.start is None:
+        raise DeployError.of(FailureKind.START, "The service says nothing about how it is started.")
     if plan.start.shell:
         return [build_shell(), "-c", relocation.command(plan.start.text)]
     return [relocation.argument(argument) for argument in plan.start.argv]

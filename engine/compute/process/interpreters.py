@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from engine.compute.files import write_whole
 from engine.compute.process.choose import Interpreter, parse_version
-from engine.compute.process.files import write_whole
 from engine.model.plan import Runtime, RuntimeFamily
 
 _PYTHON_NAME = re.compile(r"python3(\.\d+)?")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.compute.process.files import write_whole
+from engine.compute.files import write_whole
 from engine.compute.process.tree import Identity
 from engine.model.base import Value
 from engine.model.plan import RuntimeFamily

@@ -4,7 +4,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from engine.compute.process.files import write_whole
+from engine.compute.files import write_whole
 
 _SOURCE = Path(__file__).parent / "shim"
 _NAMES = ("sitecustomize.py", "homerun_shim.cjs")

@@ -8,7 +8,7 @@ They succeed with a line in the deployment log that names what was not installed
 import hashlib
 from pathlib import Path
 
-from engine.compute.process.files import write_whole
+from engine.compute.files import write_whole
 
 PACKAGE_MANAGERS = ("yum", "dnf", "microdnf", "apt-get", "apt", "apk", "amazon-linux-extras")
 

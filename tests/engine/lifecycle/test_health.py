@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from engine.lifecycle.accepting import queued
+from engine.compute.process.compute import NETWORK_TABLES
+from engine.lifecycle.accepting import Inside, queued
 from engine.lifecycle.health import NOT_TAKEN, Answer, Health, Verdict, judge, next_probe_in, parse_status, probe
 from engine.model.instance import Address
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol
 
 TCP = HealthCheckConfiguration(protocol=HealthCheckProtocol.TCP, timeout=1, interval=5)
 HTTP = HealthCheckConfiguration(protocol=HealthCheckProtocol.HTTP, path="/health", timeout=1, interval=5)
+
+
+async def ask(address: Address, config: HealthCheckConfiguration, *, starting: bool = False) -> Answer:
+    """Probe an application on this machine's own network, as a plain process is."""
+    return await probe(address, config, Inside(tables=NETWORK_TABLES, port=address.port), starting=starting)
 
 
 def answer(healthy: bool) -> Answer:
@@ -91,13 +97,13 @@ async def server():
     ],
 )
 async def test_http_answers(server, reply, healthy, text):
-    got = await probe(await server(reply), HTTP)
+    got = await ask(await server(reply), HTTP)
 
     assert (got.healthy, got.text) == (healthy, text)
 
 
 async def test_an_accepted_connection_is_enough_for_tcp(server):
-    assert (await probe(await server(b""), TCP)).healthy
+    assert (await ask(await server(b""), TCP)).healthy
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells")
@@ -110,13 +116,13 @@ async def test_a_starting_server_whose_workers_take_no_connection_is_not_healthy
             pytest.skip("no IPv6 on this machine")
         listening.listen()
         address = Address(host=host, port=listening.getsockname()[1])
-        early = [await probe(address, TCP, starting=True) for _ in range(3)]
-        running = await probe(address, TCP)
+        early = [await ask(address, TCP, starting=True) for _ in range(3)]
+        running = await ask(address, TCP)
         while queued_on(address.port):
             listening.accept()[0].close()
         server = await asyncio.start_server(lambda _, writer: writer.close(), sock=listening)
         async with server:
-            late = await probe(address, TCP, starting=True)
+            late = await ask(address, TCP, starting=True)
 
     assert [answer.healthy for answer in early] == [False] * 3
     assert {answer.text for answer in early} == {NOT_TAKEN}
@@ -133,7 +139,7 @@ async def test_checks_of_a_starting_server_do_not_pile_up_before_it():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         for _ in range(3):
-            await probe(Address(host="127.0.0.1", port=port), TCP, starting=True)
+            await ask(Address(host="127.0.0.1", port=port), TCP, starting=True)
 
         assert queued_on(port) == 1
 
@@ -149,13 +155,13 @@ def test_the_kernels_table_is_read_by_state_and_port():
 
 
 async def test_nothing_listening_is_said_so(unused_tcp_port):
-    got = await probe(Address(host="127.0.0.1", port=unused_tcp_port), TCP)
+    got = await ask(Address(host="127.0.0.1", port=unused_tcp_port), TCP)
 
     assert (got.healthy, got.text) == (False, "connection refused")
 
 
 async def test_a_silent_application_is_waited_for_no_longer_than_the_timeout(server):
-    got = await probe(await server(None), HTTP)
+    got = await ask(await server(None), HTTP)
 
     assert (got.healthy, got.text) == (False, "no answer within 1 s")
 
@@ -168,7 +174,7 @@ async def test_an_application_on_ipv6_only_is_found(server):
 
     with socket.socket() as elsewhere:  # so that nobody else answers at this port over IPv4 meanwhile
         elsewhere.bind(("127.0.0.1", address.port))
-        got = await probe(address, HTTP)
+        got = await ask(address, HTTP)
 
     assert got.healthy
     assert got.address.host == "::1"

@@ -15,7 +15,7 @@ import pytest
 from engine.compute.process import ProcessCompute
 from engine.compute.process.environment import BUILD_MARK
 from engine.model.clock import SystemClock
-from engine.model.errors import DeployError, FailureKind
+from engine.model.errors import DeployError
 from engine.model.plan import BuildGeneration
 
 pytestmark = pytest.mark.slow  # real processes, sockets or repositories
@@ -37,56 +37,6 @@ async def test_the_source_becomes_the_artifact(build, plan_of):
     assert artifact.runtime.version in build.log[0]
     assert len(artifact.dependency_key) == 64
     assert not (root / "build.json").exists()
-
-
-async def test_phases_run_in_app_runners_order_with_their_prefixes(build, plan_of):
-    """The revised build's log has PreBuild, Build, PreRun, PostBuild."""
-    plan = plan_of(
-        "echo two; echo oops >&2", pre_build=("echo one",), pre_run=("echo three",), post_build=("echo four",)
-    )
-    await build(plan)
-
-    phases = [line for line in build.log if not line.startswith("[AppRunner]")]
-    assert phases == [
-        "[PreBuild] $ echo one",
-        "[PreBuild] one",
-        "[Build] $ echo two; echo oops >&2",
-        "[Build] two",
-        "[Build] oops",
-        "[PreRun] $ echo three",
-        "[PreRun] three",
-        "[PostBuild] $ echo four",
-        "[PostBuild] four",
-    ]
-
-
-async def test_output_streams_while_the_command_runs(compute, build, plan_of, tmp_path):
-    """A line is seen before its command has ended: the command waits until the test has seen it."""
-    gate = tmp_path / "gate"
-    plan = plan_of(f"echo ready; while [ ! -e {gate} ]; do sleep 0.02; done; echo gone")
-    building = asyncio.create_task(compute.build(build.job(plan, {}), build.log.append))
-    async with asyncio.timeout(10):
-        while "[Build] ready" not in build.log:
-            await asyncio.sleep(0.01)
-    assert "[Build] gone" not in build.log
-
-    gate.touch()
-    await building
-    assert build.log[-1] == "[Build] gone"
-
-
-async def test_commands_start_in_the_source_directory_each_in_a_shell_of_its_own(build, plan_of):
-    artifact = await build(plan_of("cd /; A=1", "pwd; echo [$A]", source_directory="server"), readme="x")
-
-    assert lines(build.log, "[Build] ")[-2:] == [f"{artifact.path}/app/server", "[]"]
-
-
-async def test_commands_see_the_plans_variables_and_no_credentials(build, plan_of):
-    await build(plan_of("env", build_env={"GREETING": "hello"}))
-    seen = lines(build.log, "[Build] ")
-
-    assert "GREETING=hello" in seen
-    assert not any("never to be seen" in line for line in seen)
 
 
 async def test_python_and_pip_have_every_name_people_use(with_pip, build, plan_of):
@@ -129,48 +79,12 @@ async def test_app_in_the_start_command_is_said_too(build, plan_of):
     assert "start command" in build.log[-1]
 
 
-async def test_a_failing_command_says_which_and_shows_its_last_lines(build, plan_of):
-    """What failed, how, and the evidence; nothing is left on disk."""
-    plan = plan_of("seq 1 50; echo 'no such thing' >&2; exit 3", "touch never")
-    with pytest.raises(DeployError) as caught:
-        await build(plan)
-
-    failure = caught.value.failure
-    assert failure.kind is FailureKind.BUILD
-    assert failure.message.startswith("Failed to execute 'build' command: `seq 1 50;")
-    assert failure.exit_code == 3
-    assert failure.evidence == (*(str(n) for n in range(32, 51)), "no such thing")
-    assert not build.target.exists()
-
-
-async def test_an_unknown_command_gets_a_hint(build, plan_of):
-    with pytest.raises(DeployError) as caught:
-        await build(plan_of("no-such-program --version"))
-
-    assert caught.value.failure.exit_code == 127
-    assert "'no-such-program'" in caught.value.failure.hint
-
-
-async def test_a_missing_source_directory_is_named(compute, build, plan_of):
-    job = build.job(plan_of(source_directory="server"), {})
-    (job.source / "server").rmdir()
-    with pytest.raises(DeployError, match="no folder 'server'"):
-        await compute.build(job, build.log.append)
-
-
-async def test_what_post_build_writes_never_reaches_the_artifact(build, plan_of):
-    """It sees what the build made, and works on a copy."""
-    plan = plan_of(
-        "echo built > made.txt",
-        pre_run=("touch ready",),
-        post_build=("cat made.txt; ls; echo spoiled > made.txt; touch /app/other $VIRTUAL_ENV/extra",),
-    )
-    artifact = await build(plan)
+async def test_post_build_works_on_a_copy_of_the_environment_too(build, plan_of):
+    """And the copy is gone afterwards."""
+    artifact = await build(plan_of("true", post_build=("touch $VIRTUAL_ENV/extra; echo done",)))
     root = Path(artifact.path)
 
-    assert lines(build.log, "[PostBuild] ")[-2:] == ["built", "made.txt"]
-    assert (root / "app/made.txt").read_text() == "built\n"
-    assert {path.name for path in (root / "app").iterdir()} == {"made.txt", "ready"}
+    assert lines(build.log, "[PostBuild] ")[-1] == "done"
     assert not (root / "venv/extra").exists()
     assert not (root / "post-build").exists()
 
@@ -229,7 +143,7 @@ async def test_changed_requirements_start_afresh(build, plan_of):
 async def test_a_lost_previous_version_costs_nothing_but_time(compute, build, plan_of):
     plan = plan_of("true")
     first = await build(plan)
-    await compute.discard(Path(first.path))
+    await compute.discard(first)
     second = await build(plan)
 
     assert Path(second.path, "venv/bin/python").exists()
@@ -242,21 +156,6 @@ async def test_background_processes_end_with_their_command(build, plan_of, proce
 
     assert time.monotonic() - begun < 10
     assert processes_of(f"{BUILD_MARK}={Path(artifact.path).name}") == 0
-
-
-async def test_cancelling_ends_every_process_and_leaves_nothing(compute, build, plan_of, processes_of):
-    job = build.job(plan_of("sleep 60 & setsid sleep 60 & echo started; sleep 60"), {})
-    building = asyncio.create_task(compute.build(job, build.log.append))
-    async with asyncio.timeout(10):
-        while "[Build] started" not in build.log:
-            await asyncio.sleep(0.01)
-    assert processes_of(f"{BUILD_MARK}={job.version_id}") >= 3
-
-    building.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await building
-    assert processes_of(f"{BUILD_MARK}={job.version_id}") == 0
-    assert not job.target.exists()
 
 
 async def test_a_finished_build_is_found_again(compute, build, plan_of):
@@ -276,7 +175,7 @@ async def test_a_sweep_ends_builds_of_an_engine_that_died(compute, home, build, 
         while "[Build] started" not in build.log:
             await asyncio.sleep(0.01)
 
-    await ProcessCompute(home, SystemClock(), environ).sweep(set())
+    await ProcessCompute(home, SystemClock(), environ).sweep((), ())
     assert processes_of(f"{BUILD_MARK}={job.version_id}") == 0
     assert Path(finished.path).exists()
     with pytest.raises(DeployError, match="killed by signal 9"):
@@ -287,10 +186,10 @@ async def test_a_sweep_ends_builds_of_an_engine_that_died(compute, home, build, 
 async def test_files_that_nobody_may_write_are_deleted_all_the_same(compute, build, plan_of):
     """Go's module cache and the like."""
     artifact = await build(plan_of("mkdir -p cache/x && touch cache/x/y && chmod 0500 cache/x cache"))
-    await compute.discard(Path(artifact.path))
+    await compute.discard(artifact)
 
     assert not Path(artifact.path).exists()
-    await compute.discard(Path(artifact.path))
+    await compute.discard(artifact)
 
 
 async def test_a_home_that_cannot_be_written_is_a_disk_failure(compute, home, build, plan_of):

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from engine.compute.process.failures import build_failure, disk_failure
+from engine.compute.failures import build_failure, disk_failure
 from engine.model.errors import FailureKind
 from engine.model.plan import Phase
 

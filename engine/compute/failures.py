@@ -79,7 +79,20 @@ _HINTS = (
 )
 
 
-def build_failure(phase: Phase, command: str, code: int, tail: Sequence[str]) -> DeployError:
+_IMAGE_HINTS = (
+    (
+        re.compile(r"(?:^|: )(?:line \d+: |\d+: )?(yum|dnf|microdnf|amazon-linux-extras): (?:command )?not found$"),
+        "'{0}' belongs to Amazon Linux: use apt-get, or choose such a base with base_images in settings.yaml.",
+    ),
+    (
+        re.compile(r"(?:^|: )(?:line \d+: |\d+: )?([^\s:]+): (?:command )?not found$"),
+        "'{0}' is not in the image: have an earlier build command install it, or choose another base image.",
+    ),
+)
+"""What differs where commands run in an image."""
+
+
+def build_failure(phase: Phase, command: str, code: int, tail: Sequence[str], *, in_image: bool = False) -> DeployError:
     """A build command that ended with `code` (negative: the signal); `tail` is the end of its output."""
     shown = command if len(command) <= _COMMAND_MAX else command[: _COMMAND_MAX - 1] + "…"
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -89,7 +102,7 @@ def build_failure(phase: Phase, command: str, code: int, tail: Sequence[str]) ->
         f"Failed to execute '{_NAMES[phase]}' command: `{shown}` {how}"
         + (", because the disk is full." if full else "."),
         evidence=tuple(tail),
-        hint="Free some space, then deploy again." if full else _hint(code, tail),
+        hint="Free some space, then deploy again." if full else _hint(code, tail, in_image=in_image),
         exit_code=code if code >= 0 else None,
     )
 
@@ -119,9 +132,9 @@ def disk_failure(error: OSError, doing: str, otherwise: FailureKind) -> DeployEr
     return DeployError.of(otherwise, f"Failed to {doing}: {reason}{where}.")
 
 
-def _hint(code: int, tail: Sequence[str]) -> str:
+def _hint(code: int, tail: Sequence[str], *, in_image: bool) -> str:
     text = [line.strip() for line in tail]
-    for pattern, advice in _HINTS:
+    for pattern, advice in (*_IMAGE_HINTS, *_HINTS) if in_image else _HINTS:
         for line in reversed(text):
             if match := pattern.search(line):
                 return advice.format(*match.groups())

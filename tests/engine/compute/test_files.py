@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from engine.compute.process.files import delete_tree, in_thread, move_tree, write_whole
+from engine.compute.files import delete_tree, in_thread, move_tree, write_whole
 
 
 def test_a_file_is_written_whole_for_the_owner_only(tmp_path):

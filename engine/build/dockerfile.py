@@ -1,0 +1,154 @@
+"""From a plan to a Dockerfile: App Runner's two build procedures, and what of each reaches the running image. Pure.
+
+Variables of the build, secrets and certificates come in through a bind mount of a folder of the build context, and only
+while a command runs: nothing of them is in a layer, in the image's configuration or in its history.
+"""
+
+import json
+import posixpath
+from collections.abc import Iterable
+
+from engine.build.base_images import BaseImages
+from engine.build.install_steps import Install
+from engine.model.base import Value
+from engine.model.plan import BuildGeneration, BuildPlan, Phase, RuntimeFamily
+
+SOURCE = "source"
+"""The folder of the build context with the source in it."""
+PRIVATE = "homerun"
+"""The folder of the build context that is mounted while a command runs; holds `env`, and perhaps `ca.pem`."""
+MOUNT = "/dev/homerun"
+"""Where. Under /dev, which is no part of an image, a mount leaves no trace in it."""
+IMAGE, POST_BUILD = "image", "post-build"
+DEPLOYMENT = "HOMERUN_DEPLOYMENT"
+"""A build argument that makes post-build commands run with every deployment."""
+MARK = "homerun-step-"
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """One command of the build. Its number stands in the Dockerfile, so that its output can be told."""
+
+    phase: Phase
+    command: str
+
+
+class Recipe(Value, frozen=True, kw_only=True):
+    """What a managed runtime's image is built from."""
+
+    text: str
+    """The Dockerfile."""
+    steps: tuple[Step, ...]
+    bases: tuple[str, ...]
+    """Images that have to be here."""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def has_post_build(self) -> bool:
+        return any(step.phase is Phase.POST_BUILD for step in self.steps)
+
+
+_CACHES = {
+    RuntimeFamily.PYTHON: "--mount=type=cache,id=homerun-pip,target=/root/.cache/pip ",
+    RuntimeFamily.NODEJS: "--mount=type=cache,id=homerun-npm,target=/root/.npm ",
+}
+"""What package managers download is kept between builds, and out of the image."""
+
+
+class _Writer:
+    def __init__(self, plan: BuildPlan) -> None:
+        self.plan = plan
+        self.folder = posixpath.join("/app", plan.source_directory) if plan.source_directory else "/app"
+        self.lines: list[str] = []
+        self.steps: list[Step] = []
+
+    def stage(self, base: str, name: str) -> None:
+        self.lines += ["", f"FROM {base} AS {name}", f"WORKDIR {json_path(self.folder)}"]
+
+    def copy(self, source: str, target: str, *, stage: str = "") -> None:
+        origin = f"--from={stage} " if stage else ""
+        self.lines.append(f"COPY {origin}{json.dumps([source, target])}")
+
+    def run(self, phase: Phase, commands: Iterable[str]) -> None:
+        mounts = f"--mount=type=bind,source={PRIVATE},target={MOUNT} {_CACHES.get(self.plan.runtime.family, '')}"
+        for command in commands:
+            argv = ["/bin/sh", "-c", f". {MOUNT}/env; {command}", f"{MARK}{len(self.steps)}"]
+            self.lines.append(f"RUN {mounts}{json.dumps(argv, ensure_ascii=False)}")
+            self.steps.append(Step(phase=phase, command=command))
+
+
+def recipe_of(plan: BuildPlan, bases: BaseImages, install: Install) -> Recipe:
+    """`install` are leading build commands that run before the rest of the source is copied; none with pre-build."""
+    writer = _Writer(plan)
+    revised = plan.runtime.generation is BuildGeneration.REVISED
+    needed = [bases.build]
+    notices: list[str] = []
+    writer.stage(bases.build, "build")
+    if install.commands and not plan.pre_build:
+        for file in install.files:
+            path = posixpath.join(plan.source_directory, file)
+            writer.copy(f"{SOURCE}/{path}", f"/app/{path}")
+        writer.run(Phase.BUILD, install.commands)
+        rest = plan.build[len(install.commands) :]
+    else:
+        rest = plan.build
+    writer.copy(f"{SOURCE}/", "/app/")
+    writer.run(Phase.PRE_BUILD, plan.pre_build)
+    if plan.strict and not revised and plan.pre_build:
+        # Of what pre-build did only /app goes on; the build commands run where the application will.
+        writer.stage(bases.build, "built")
+        writer.copy("/app/", "/app/", stage="build")
+        writer.run(Phase.BUILD, rest)
+        writer.stage("built", IMAGE)
+    elif plan.strict and revised:
+        writer.run(Phase.BUILD, rest)
+        writer.stage(bases.run, IMAGE)
+        writer.copy("/app/", "/app/", stage="build")
+        needed.append(bases.run)
+    else:
+        writer.run(Phase.BUILD, rest)
+        writer.stage("build", IMAGE)
+        notices += _kept(plan, revised=revised)
+    writer.run(Phase.PRE_RUN, plan.pre_run)
+    writer.lines += ["ENTRYPOINT []", f"EXPOSE {plan.port}"]
+    if plan.post_build:
+        again = plan.strict and not revised and bool(plan.pre_build)
+        writer.stage("built" if again else "build", POST_BUILD)
+        writer.lines.append(f"ARG {DEPLOYMENT}")
+        writer.run(Phase.POST_BUILD, plan.post_build)
+    return Recipe(
+        text="\n".join(writer.lines).lstrip() + "\n",
+        steps=tuple(writer.steps),
+        bases=tuple(dict.fromkeys(needed)),
+        notices=tuple(notices),
+    )
+
+
+def _kept(plan: BuildPlan, *, revised: bool) -> list[str]:
+    if revised and not plan.pre_run and any(" install" in command for command in plan.build):
+        said = "What the build installed outside the source folder stays available. App Runner itself drops it for"
+        return [f"{said} {plan.runtime.name}; run.pre-run commands are the place for it there."]
+    if not revised and plan.pre_build:
+        said = "What pre-build commands do outside the source folder stays available. App Runner itself drops it for"
+        return [f"{said} {plan.runtime.name}; the build commands are the place for it there."]
+    return []
+
+
+def json_path(path: str) -> str:
+    """A path as WORKDIR takes it: with what it would expand, escaped."""
+    return path.replace("\\", "\\\\").replace("$", "\\$").replace('"', '\\"').replace(" ", "\\ ")
+
+
+def from_images(text: str) -> tuple[str, ...]:
+    """The images that a user's Dockerfile begins stages from, as far as it says them without variables."""
+    found: dict[str, None] = {}
+    stages: set[str] = set()
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) < 2 or words[0].upper() != "FROM":
+            continue
+        words = [word for word in words[1:] if not word.startswith("--")]
+        if words and words[0] not in stages and words[0].lower() != "scratch" and "$" not in words[0]:
+            found[words[0]] = None
+        if len(words) > 2 and words[1].upper() == "AS":
+            stages.add(words[2])
+    return tuple(found)
