@@ -1,6 +1,7 @@
 """An apprunner.yaml as an immutable value, and how it is read: helpful by default, faithful when strict."""
 
 import posixpath
+import re
 from typing import Any
 
 from engine.build.command import start_problem
@@ -16,8 +17,8 @@ from engine.build.config_values import (
 )
 from engine.build.environment import in_both, name_problem
 from engine.build.findings import Findings, ProblemError, refusal, shown
-from engine.build.keys import EXAMPLES, Path, nested
-from engine.build.runtimes import MANAGED, RUNTIME_NAMES, runtime_named, version_locked
+from engine.build.keys import COMMAND_LISTS, EXAMPLES, Path, nested
+from engine.build.runtimes import DOCKER, MANAGED, RUNTIME_NAMES, runtime_named, version_locked
 from engine.build.yaml_nodes import Document, Fields, Items, Text, decoded, lines_of, read_yaml
 from engine.model.base import Value
 from engine.model.errors import DeployError
@@ -27,6 +28,9 @@ CONFIG_FILE = "apprunner.yaml"
 DEFAULT_PORT = 8080
 
 _BUILD: Path = ("build", "commands", "build")
+_DOCKERFILE: Path = ("build", "dockerfile")
+_REDUNDANT = re.compile(r"\s*(?:echo\b|true\b|:\s|(?:docker|podman)(?:\s+buildx)?\s+build\b)")
+"""Commands that people write because some command had to be there."""
 _STARTS = {
     RuntimeFamily.PYTHON: "python3 app.py",
     RuntimeFamily.NODEJS: "node app.js",
@@ -50,6 +54,9 @@ class ConfigFile(Value, frozen=True, kw_only=True):
     build_env: dict[str, str] = {}
     pre_run: tuple[str, ...] = ()
     command: str
+    """"" where a Dockerfile says it."""
+    dockerfile: str = ""
+    """Of the runtime docker: its path, relative to the source directory."""
     port: int = DEFAULT_PORT
     port_env: str = ""
     """`run.network.env`; "" when absent or PORT, which carries the port anyway."""
@@ -100,7 +107,11 @@ class _Reading:
         pre_build, build, post_build = (
             self._commands(("build", "commands", phase)) for phase in ("pre-build", "build", "post-build")
         )
-        self._build_is_there(build)
+        dockerfile = self._dockerfile(runtime)
+        if runtime is None or runtime.family is not RuntimeFamily.DOCKER:
+            self._build_is_there(build)
+        else:
+            pre_build, build, post_build = self._no_commands(build, pre_build, post_build)
         build_env, _ = self._variables(("build", "env"))
         port_env, misplaced, misplaced_secrets = self._port_env()
         env, env_secrets = self._variables(("run", "env"))
@@ -122,6 +133,7 @@ class _Reading:
             build_env=build_env,
             pre_run=pre_run,
             command=command,
+            dockerfile=dockerfile,
             port=port,
             port_env=port_env,
             env=env,
@@ -149,6 +161,10 @@ class _Reading:
     def _runtime(self) -> Runtime | None:
         leaf = self.leaves.get(("runtime",))
         text = text_of(leaf, self.findings, example="python311") if leaf else None
+        by_file = self.leaves.get(_DOCKERFILE)
+        if leaf is None and by_file is not None and not self.findings.strict:
+            self.findings.notice(by_file.line, "runtime docker is meant. App Runner itself builds no Dockerfile.")
+            return DOCKER
         if leaf is None or text is None:
             if leaf is None or (isinstance(leaf.node, Text) and leaf.node.null):
                 self.findings.refuse(
@@ -166,8 +182,47 @@ class _Reading:
         self._said(leaf, notices)
         return self._locked(runtime)
 
+    def _dockerfile(self, runtime: Runtime | None) -> str:
+        leaf = self.leaves.get(_DOCKERFILE)
+        docker = runtime is not None and runtime.family is RuntimeFamily.DOCKER
+        if leaf is None:
+            return "Dockerfile" if docker else ""
+        text = text_of(leaf, self.findings, example="Dockerfile")
+        if runtime is not None and not docker:
+            self.findings.refuse(
+                leaf.line,
+                f"build.dockerfile does not go with {runtime.name}, whose image App Runner makes itself",
+                advice="Remove it, or write runtime: docker (which App Runner does not have).",
+            )
+        path = posixpath.normpath(text or "Dockerfile").lstrip("/")
+        if text is not None and (path.startswith("../") or path in ("..", ".") or "\x00" in path):
+            self.findings.refuse(
+                leaf.line,
+                f"build.dockerfile is {shown(text)}; it must be a file inside the source directory",
+                fix=nested(_DOCKERFILE, "Dockerfile"),
+            )
+        return path
+
+    def _no_commands(self, *phases: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """A Dockerfile has its own build. What only says "docker build" again is left out, anything else refused."""
+        commands = [command for phase in phases for command in phase]
+        leaf = next((self.leaves[path] for path in COMMAND_LISTS if path in self.leaves and path[0] == "build"), None)
+        if commands and leaf:
+            if all(_REDUNDANT.match(command) for command in commands):
+                self.findings.notice(leaf.line, "the build commands are left out: the Dockerfile has the build.")
+            else:
+                self.findings.refuse(
+                    leaf.line,
+                    f"{leaf.key} does not go with the runtime docker, whose Dockerfile has the build",
+                    advice="Move the commands into the Dockerfile as RUN lines.",
+                )
+        return (), (), ()
+
     def _locked(self, runtime: Runtime) -> Runtime:
         leaf = self.leaves.get(("run", "runtime-version"))
+        if leaf is not None and runtime.family is RuntimeFamily.DOCKER:
+            self.findings.notice(leaf.line, "run.runtime-version is left out: the Dockerfile says what it runs on.")
+            return runtime
         text = text_of(leaf, self.findings, example=runtime.accepts[0]) if leaf else None
         if leaf is None or text is None:
             return runtime
@@ -259,7 +314,13 @@ class _Reading:
     def _pre_run(self, runtime: Runtime | None) -> tuple[str, ...]:
         leaf = self.leaves.get(("run", "pre-run"))
         commands = commands_of(leaf, self.document.text, self.findings) if leaf else ()
-        if leaf and commands and runtime and runtime.generation is BuildGeneration.ORIGINAL:
+        if leaf and commands and runtime and runtime.family is RuntimeFamily.DOCKER:
+            self.findings.refuse(
+                leaf.line,
+                "run.pre-run does not go with the runtime docker",
+                advice="Move the commands of run.pre-run into the Dockerfile as RUN lines.",
+            )
+        elif leaf and commands and runtime and runtime.generation is BuildGeneration.ORIGINAL:
             revised = ", ".join(n for n, row in MANAGED.items() if row.runtime.generation is BuildGeneration.REVISED)
             self.findings.understand(
                 leaf.line,
@@ -274,6 +335,8 @@ class _Reading:
         leaf = self.leaves.get(("run", "command"))
         before = len(self.findings.problems)
         text = start_text_of(leaf, self.document.text, self.findings) if leaf else ""
+        if not text and runtime is not None and runtime.family is RuntimeFamily.DOCKER:
+            return ""
         if not text and len(self.findings.problems) == before:
             example = _STARTS[runtime.family] if runtime else _STARTS[RuntimeFamily.PYTHON]
             self.findings.refuse(

@@ -71,7 +71,8 @@ class _Writer:
     def run(self, phase: Phase, commands: Iterable[str]) -> None:
         mounts = f"--mount=type=bind,source={PRIVATE},target={MOUNT} {_CACHES.get(self.plan.runtime.family, '')}"
         for command in commands:
-            argv = ["/bin/sh", "-c", f". {MOUNT}/env; {command}", f"{MARK}{len(self.steps)}"]
+            # One stream, so that what is printed stays in its order.
+            argv = ["/bin/sh", "-c", f"exec 2>&1; . {MOUNT}/env; {command}", f"{MARK}{len(self.steps)}"]
             self.lines.append(f"RUN {mounts}{json.dumps(argv, ensure_ascii=False)}")
             self.steps.append(Step(phase=phase, command=command))
 

@@ -11,7 +11,7 @@ Path = tuple[str, ...]
 
 SECTIONS: Mapping[Path, tuple[str, ...]] = {
     (): ("version", "runtime", "build", "run"),
-    ("build",): ("commands", "env"),
+    ("build",): ("commands", "env", "dockerfile"),
     ("build", "commands"): ("pre-build", "build", "post-build"),
     ("run",): ("runtime-version", "pre-run", "command", "network", "env", "secrets"),
     ("run", "network"): ("port", "env"),
@@ -59,6 +59,7 @@ _MOVED: Mapping[Path, Mapping[str, Path]] = {
         "runtimeversion": _VERSION,
         "prerun": _PRE_RUN,
         "commands": ("build", "commands"),
+        "dockerfile": ("build", "dockerfile"),
         "prebuild": _PRE_BUILD,
         "postbuild": _POST_BUILD,
         "buildcommand": _BUILD,

@@ -10,7 +10,7 @@ from engine.build.environment import MAX_VALUE, in_both, name_problem, without_p
 from engine.build.findings import shown
 from engine.build.runtimes import runtime_of, support_notices
 from engine.model.errors import DeployError, FailureKind
-from engine.model.plan import BuildPlan
+from engine.model.plan import BuildPlan, RuntimeFamily
 from engine.model.service import CodeConfigurationValues
 
 _START_HINT = "Set StartCommand in CodeConfigurationValues, for example python3 app.py or npm start."
@@ -25,7 +25,7 @@ def plan_from_file(config: ConfigFile, source_directory: str, strict: bool) -> B
     build, during = build_lines(config.build, "build.commands.build", strict)
     post_build, after = build_lines(config.post_build, "build.commands.post-build", strict)
     pre_run, last = build_lines(config.pre_run, "run.pre-run", strict)
-    start, started = start_command(config.command, strict)
+    start, started = start_command(config.command, strict) if config.command else (None, ())
     env, ports = without_ports(config.env, config.port, config.port_env, f"{config.path} (run.env)")
     secrets, secret_ports = without_ports(config.secrets, config.port, config.port_env, f"{config.path} (run.secrets)")
     notices = (*config.notices, *before, *during, *after, *last, *started, *ports, *secret_ports)
@@ -37,6 +37,7 @@ def plan_from_file(config: ConfigFile, source_directory: str, strict: bool) -> B
         post_build=post_build,
         pre_run=pre_run,
         build_env=dict(config.build_env),
+        dockerfile=config.dockerfile,
         start=start,
         port=config.port,
         port_env=config.port_env,
@@ -60,18 +61,27 @@ def plan_from_values(values: CodeConfigurationValues | None, source_directory: s
             " REPOSITORY with an apprunner.yaml.",
         )
     runtime = runtime_of(values.runtime)
-    if not (values.start_command or "").strip():
+    docker = runtime.family is RuntimeFamily.DOCKER
+    if not (values.start_command or "").strip() and not docker:
         raise DeployError.of(
             FailureKind.CONFIG,
             "The service has no StartCommand, so there is nothing to start.",
             evidence=(f"Runtime: {values.runtime.value}",),
             hint=_START_HINT,
         )
-    start, notices = start_command(values.start_command or "", strict)
+    start, notices = (
+        start_command(values.start_command or "", strict) if (values.start_command or "").strip() else (None, ())
+    )
     port = _port(values.port)
     variables, secrets = values.runtime_environment_variables or {}, values.runtime_environment_secrets or {}
     _check_names(variables, secrets)
     commands = (values.build_command,) if (values.build_command or "").strip() and values.build_command else ()
+    if docker and commands:
+        raise DeployError.of(
+            FailureKind.CONFIG,
+            "BuildCommand does not go with the runtime DOCKER, whose Dockerfile has the build.",
+            hint="Remove BuildCommand, or move it into the Dockerfile as a RUN line.",
+        )
     build, during = build_lines(commands, "BuildCommand", strict)
     env, ports = without_ports(variables, port, "", "RuntimeEnvironmentVariables")
     kept_secrets, secret_ports = without_ports(secrets, port, "", "RuntimeEnvironmentSecrets")
@@ -79,6 +89,7 @@ def plan_from_values(values: CodeConfigurationValues | None, source_directory: s
         runtime=runtime,
         source_directory=normal_directory(source_directory),
         build=build,
+        dockerfile="Dockerfile" if docker else "",
         start=start,
         port=port,
         run_env=env,

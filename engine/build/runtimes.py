@@ -87,6 +87,9 @@ _NEWEST = {
 _TWO_PART = frozenset({RuntimeFamily.PYTHON, RuntimeFamily.PHP, RuntimeFamily.RUBY})
 """Languages whose minor version is part of the runtime's name."""
 _FIRST_REVISED = {RuntimeFamily.PYTHON: (3, 11), RuntimeFamily.NODEJS: (18,)}
+DOCKER = Runtime(name="docker", family=RuntimeFamily.DOCKER, generation=_NEW, accepts=())
+"""Our own: the Dockerfile of the source is built. App Runner's users asked for it for years."""
+_DOCKERFILES = frozenset({"docker", "dockerfile", "container", "podman"})
 _IMAGES = frozenset({"docker", "dockerfile", "container", "image", "custom", "ecr", "oci", "podman", "buildpack"})
 
 _LOOSE_NAME = re.compile(r"\A([a-z]+?)(?:lts|latest|x|v)?(\d{1,4}(?:\.\d{1,3}){0,3})?(?:\.x|lts|latest)*\Z")
@@ -99,6 +102,8 @@ _MAX_TEXT = 60
 
 def runtime_of(api: ApiRuntime) -> Runtime:
     """The runtime that the API's enumeration means."""
+    if api is ApiRuntime.DOCKER:
+        return DOCKER
     return _BY_API[api].runtime
 
 
@@ -114,6 +119,9 @@ def runtime_named(text: str, strict: bool) -> tuple[Runtime, tuple[str, ...]]:
     if row is not None:
         return row.runtime, () if strict else support_notices(row.runtime)
     squashed = re.sub(r"[\s_-]", "", text[:_MAX_TEXT].lower())
+    if squashed in _DOCKERFILES and not strict:
+        said = "the Dockerfile in the source directory is built and run"
+        return DOCKER, (f"runtime {shown(text)}: {said}. App Runner itself builds no Dockerfile.",)
     if squashed in _IMAGES:
         raise DeployError.of(
             FailureKind.CONFIG,

@@ -21,7 +21,8 @@ def pack(source: Path, inside: str, files: Mapping[str, bytes], scratch: Path) -
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - the caller closes it
     try:
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        # Engines tell a tar from a Dockerfile by its first bytes, and do not know those of the POSIX format.
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
             for name, data in files.items():
                 info = tarfile.TarInfo(name)
                 info.size, info.mode = len(data), 0o644

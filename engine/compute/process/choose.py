@@ -37,7 +37,7 @@ def choose_interpreter(runtime: Runtime, found: Sequence[Interpreter], *, strict
         raise DeployError.of(
             FailureKind.RUNTIME,
             f"The process compute runs Python and Node.js applications; the runtime '{runtime.name}' needs Docker.",
-            hint="Deploy it with the docker compute, once this version of Homerun offers it on a machine with Docker.",
+            hint="Start Docker (or Podman) on this machine, and Homerun with --compute docker or auto.",
         )
     mine = [interpreter for interpreter in found if interpreter.family is runtime.family]
     wanted = _wanted(runtime)

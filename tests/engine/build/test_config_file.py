@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.build import yaml_nodes
 from engine.build.config_file import ConfigFile, parse_config
 from engine.build.findings import snippet
+from engine.build.runtimes import DOCKER
 from engine.model.errors import DeployError, Failure, FailureKind
 from engine.model.plan import BuildGeneration
 
@@ -142,10 +143,50 @@ CASES: dict[str, Case] = {
         strict="line 2: runtime is a mapping",
     ),
     "runtime docker": Case(
-        GOOD.replace("python311", "docker"), refused="builds no Dockerfile", strict="builds no Dockerfile"
+        "version: 1.0\nruntime: docker\nrun:\n  network:\n    port: 3000\n",
+        {"runtime": DOCKER, "dockerfile": "Dockerfile", "command": "", "build": (), "port": 3000},
+        "App Runner itself builds no Dockerfile",
+        strict="builds no Dockerfile",
     ),
-    "runtime DOCKERFILE": Case(
-        GOOD.replace("python311", "DOCKERFILE"), refused="builds no Dockerfile", strict="line 2"
+    "runtime DOCKERFILE and a command that was needed for the form": Case(
+        GOOD.replace("python311", "DOCKERFILE").replace("pip3 install flask", "docker build -t app ."),
+        {"runtime": DOCKER, "build": (), "command": "python3 app.py"},
+        "the build commands are left out",
+        strict="line 2",
+    ),
+    "runtime docker with a build": Case(
+        GOOD.replace("python311", "docker"),
+        refused="line 5: build.commands.build does not go with the runtime docker",
+        strict="builds no Dockerfile",
+    ),
+    "runtime docker with pre-run": Case(
+        "version: 1.0\nruntime: docker\nrun:\n  pre-run:\n    - pip install x\n",
+        refused="line 4: run.pre-run does not go with the runtime docker",
+        strict="builds no Dockerfile",
+    ),
+    "a Dockerfile elsewhere, and variables for its build": Case(
+        "version: 1.0\nruntime: docker\nbuild:\n  dockerfile: deploy/Dockerfile.prod\n  env:\n"
+        "    - name: A\n      value: b\n",
+        {"dockerfile": "deploy/Dockerfile.prod", "build_env": {"A": "b"}},
+        strict="builds no Dockerfile",
+        notice="builds no Dockerfile",
+    ),
+    "a Dockerfile outside": Case(
+        "version: 1.0\nruntime: docker\nbuild:\n  dockerfile: ../Dockerfile\n",
+        refused="line 4: build.dockerfile",
+        strict="builds no Dockerfile",
+    ),
+    "a dockerfile key and no runtime": Case(
+        "version: 1.0\ndockerfile: Dockerfile\nrun:\n  network:\n    port: 80\n",
+        {"runtime": DOCKER, "dockerfile": "Dockerfile", "port": 80},
+        "runtime docker is meant",
+        strict="line 2: dockerfile",
+    ),
+    "runtime docker and a version": Case(
+        "version: 1.0\nruntime: docker\nrun:\n  runtime-version: 3.11\n",
+        {"runtime": DOCKER},
+        "run.runtime-version is left out",
+        strict="builds no Dockerfile",
     ),
     "runtime absent": Case(
         GOOD.replace("runtime: python311\n", ""), refused="runtime is missing", strict="runtime is missing"
@@ -580,9 +621,9 @@ def test_a_list_under_build_commands_is_answered_with_the_corrected_snippet(refu
 
 
 def test_all_problems_are_reported_at_once(refused):
-    text = GOOD.replace("python311", "docker") + "  network:\n    port: x\n  healthCheck: y\n"
+    text = GOOD.replace("python311", "buildpack") + "  network:\n    port: x\n  healthCheck: y\n"
     failure = refused(lambda: parse_config(text.encode(), "server/apprunner.yaml"))
-    assert failure.message.startswith('server/apprunner.yaml line 2: runtime "docker"')
+    assert failure.message.startswith('server/apprunner.yaml line 2: runtime "buildpack"')
     assert failure.message.endswith("(and 2 more problems).")
     assert [line[:4] for line in failure.evidence if line[4:7] == " | "] == ["   2", "  10", "  11"]
     assert yaml.safe_load(failure.hint) == {"runtime": "python311", "run": {"network": {"port": 8080}}}
