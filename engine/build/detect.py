@@ -33,6 +33,7 @@ DETECT_FILES: tuple[str, ...] = (
     "Pipfile",
     "package.json",
     "Procfile",
+    "Dockerfile",
     ".python-version",
     "runtime.txt",
     ".nvmrc",
@@ -289,7 +290,14 @@ class _Look:
                 start=f"dotnet {library}",
                 reason=project,
             )
-        return None
+        return self._dockerfile() if "Dockerfile" in self.files else None
+
+    def _dockerfile(self) -> Suggestion:
+        """The last resort: it says itself how it is built and started, but needs Docker here."""
+        exposed = re.search(r"^[ \t]*EXPOSE[ \t]+(\d{1,5})", self.files["Dockerfile"], re.MULTILINE | re.IGNORECASE)
+        port = int(exposed.group(1)) if exposed else _DEFAULT_PORT
+        port = port if 1 <= port <= 65535 else _DEFAULT_PORT
+        return Suggestion(runtime=ApiRuntime.DOCKER, build="", start="", port=port, reason="Dockerfile")
 
 
 def _text(data: bytes) -> str:

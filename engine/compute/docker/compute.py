@@ -26,7 +26,7 @@ from engine.compute.base import (
 from engine.compute.docker import labels, sockets
 from engine.compute.docker.api import ApiError, DockerApi, EngineVersion
 from engine.compute.docker.build import Supplies, build_image
-from engine.compute.docker.container import Machine, create_body, start_failure
+from engine.compute.docker.container import Machine, Network, create_body, start_failure
 from engine.compute.docker.http import Endpoint
 from engine.compute.docker.labels import names_of
 from engine.compute.docker.locate import AddressError, locate
@@ -78,6 +78,8 @@ class DockerCompute:
         self._changed: Callable[[], None] = lambda: None
         self._machine: Machine | None = None
         self._version: EngineVersion | None = None
+        self._network: Network | None = None
+        self._networking = asyncio.Lock()
         self._places: dict[str, Place] = {}
         self._copies: dict[str, OutputCopy] = {}
         self._to_remove: set[str] = set()
@@ -122,10 +124,10 @@ class DockerCompute:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(copy.close() for copy in self._copies.values()))
         self._copies.clear()
-        if self._machine and self._machine.network:
+        if self._network and self._network.name:
             with contextlib.suppress(HomerunError, TimeoutError):  # it stays while a container is on it
                 async with asyncio.timeout(_LAST_CALL_S):
-                    await self._api.call("DELETE", f"/networks/{self._machine.network}")
+                    await self._api.call("DELETE", f"/networks/{self._network.name}")
 
     async def available(self) -> None:
         await self._watch.available()
@@ -316,19 +318,23 @@ class DockerCompute:
                 f"The container engine at {self._api.endpoint.display} runs Windows containers.",
                 "Switch it to Linux containers.",
             )
-        network, bridged = ("", False) if podman else await self._network()
         return Machine(
             podman=podman,
             cpus=max(1, int(info.get("NCPU") or 1)),
             has_init=bool(info.get("InitBinary")) and not podman,
             swap_limit=bool(info.get("SwapLimit", True)),
             architecture=str(info.get("Architecture") or ""),
-            network=network,
-            bridged=bridged,
         )
 
-    async def _network(self) -> tuple[str, bool]:
-        """A bridge of our own, on which instances cannot reach one another; whether it can be reached from here."""
+    async def _connected(self, machine: Machine) -> Network:
+        """The network for instances, made when the first one starts."""
+        async with self._networking:
+            if self._network is None:
+                self._network = Network() if machine.podman else await self._own_network()
+            return self._network
+
+    async def _own_network(self) -> Network:
+        """A bridge on which instances cannot reach one another."""
         name = self._names.network
         body = {
             "Name": name,
@@ -349,10 +355,10 @@ class DockerCompute:
             network = await self._api.call("GET", "/networks/bridge")
         gateways = {config.get("Gateway") for config in (network.get("IPAM") or {}).get("Config") or ()}
         mine = {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
-        return name, bool(gateways & mine)
+        return Network(name=name, bridged=bool(gateways & mine))
 
     async def _start(self, spec: InstanceSpec, name: str, machine: Machine) -> dict[str, Any]:
-        body = create_body(spec, self._names, machine)
+        body = create_body(spec, self._names, machine, await self._connected(machine))
         container_id = ""
         try:
             container_id = await self._create(name, body, spec.artifact)
@@ -392,7 +398,7 @@ class DockerCompute:
         marks, state = inspected["Config"]["Labels"] or {}, inspected["State"]
         place = Place(
             container_id=inspected["Id"],
-            address=_address(inspected, bridged=self._machine is not None and self._machine.bridged),
+            address=_address(inspected),
             cpu_units=int(marks.get(labels.CPU, 1024)),
             memory_mb=int(marks.get(labels.MEMORY, 2048)),
             started_at=parse_time(str(state.get("StartedAt", ""))) or self._clock.now(),
@@ -474,7 +480,7 @@ class DockerCompute:
 
     def _on_state(self, problem: str) -> None:
         if problem:
-            self._machine = None
+            self._machine = self._network = None
             self._set_state(replace(self._state, problem=problem))
             return
         task = asyncio.get_running_loop().create_task(self._welcome_back(), name="the container engine is back")
@@ -503,7 +509,7 @@ def _container_id(instance: Instance) -> str:
     return instance.handle.container_id
 
 
-def _address(inspected: dict[str, Any], *, bridged: bool) -> Address:
+def _address(inspected: dict[str, Any]) -> Address:
     """Where the container answers: its own address, or the loopback port that it is published on."""
     settings = inspected.get("NetworkSettings") or {}
     port = next((int(p.partition("/")[0]) for p in inspected["Config"].get("ExposedPorts") or {}), 8080)
@@ -513,8 +519,7 @@ def _address(inspected: dict[str, Any], *, bridged: bool) -> Address:
     published = (settings.get("Ports") or {}).get(f"{port}/tcp") or ()
     for place in published:
         return Address(host=place.get("HostIp") or "127.0.0.1", port=int(place["HostPort"]))
-    if bridged:
-        for network in (settings.get("Networks") or {}).values():
-            if network.get("IPAddress"):
-                return Address(host=network["IPAddress"], port=port)
+    for network in (settings.get("Networks") or {}).values():
+        if network.get("IPAddress"):
+            return Address(host=network["IPAddress"], port=port)
     return Address(host="127.0.0.1", port=port)

@@ -158,7 +158,7 @@ class Puller:
                     progress.take(message)
                     now = progress.now
                     on_progress(now)
-                    if now.text != said and loop.time() - said_at > _LINE_EVERY_S:
+                    if now.text != said and progress.layers[1] and loop.time() - said_at > _LINE_EVERY_S:
                         said, said_at = now.text, loop.time()
                         emit(f"[AppRunner] Pulling: {now.text}.")
         except ApiError as error:

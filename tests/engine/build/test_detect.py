@@ -202,7 +202,15 @@ def test_broken_files_are_no_obstacle():
 @given(st.dictionaries(st.sampled_from(DETECT_FILES), st.binary(max_size=200), max_size=5))
 def test_any_contents_are_survived(contents):
     found = suggest([*contents], contents)
-    assert found is None or (found.start and 1 <= found.port <= 65535)
+    assert found is None or 1 <= found.port <= 65535
+    assert found is None or found.start or found.runtime is ApiRuntime.DOCKER
+
+
+def test_a_dockerfile_is_the_last_resort():
+    found = suggestion_of({"Dockerfile": "FROM x\n  expose 3000/tcp\n"})
+    assert (found.runtime, found.build, found.start, found.port) == (ApiRuntime.DOCKER, "", "", 3000)
+    assert suggestion_of({"Dockerfile": "FROM x\n"}).port == 8080
+    assert suggestion_of({"Dockerfile": "FROM x\n", "go.mod": ""}).runtime is ApiRuntime.GO_1
 
 
 @pytest.mark.parametrize(
