@@ -15,10 +15,15 @@ import docker
 
 PYTHON = Path(sys.base_prefix)
 NODE = Path("/usr/bin/node")
-TOOLS = """sh ls cat cp mv rm mkdir rmdir chmod chown ln touch echo printf pwd env id sleep head tail wc sort uniq tr cut
-sed grep find xargs dirname basename date test true false uname hostname stat mktemp tee seq kill ps tar gzip""".split()
+TOOLS = (
+    *("sh", "ls", "cat", "cp", "mv", "rm", "mkdir", "rmdir", "chmod", "chown", "ln", "touch", "echo", "printf", "pwd"),
+    *("env", "id", "sleep", "head", "tail", "wc", "sort", "uniq", "tr", "cut", "sed", "grep", "find", "xargs", "date"),
+    *("dirname", "basename", "readlink", "test", "true", "false", "uname", "hostname", "stat", "mktemp", "tee", "seq"),
+    *("kill", "ps", "tar", "gzip"),
+)
 PACKED = "homerun-tests.packed"
 """A label: what the image was made of."""
+REAL = "the real one"
 _NOT_NEEDED = re.compile(
     r"/(?:test|tests|idlelib|turtledemo|__pycache__|config-3[^/]*|ensurepip|lib2to3|tkinter)(?:/|$)"
     r"|/site-packages/(?!pip|setuptools|_distutils_hack|distutils-precedence)|/include/|/share/|_tkinter"
@@ -41,7 +46,7 @@ class Packer:
 
     def __init__(self) -> None:
         self._data = io.BytesIO()
-        self._tar = tarfile.open(fileobj=self._data, mode="w")
+        self._tar = tarfile.open(fileobj=self._data, mode="w")  # noqa: SIM115 - `finish` closes it
         self._seen: set[str] = set()
         for folder in ("tmp", "root", "etc", "usr", "usr/bin", "usr/local", "usr/local/bin", "run", "var", "var/tmp"):
             self.folder(folder, 0o1777 if folder.endswith("tmp") else 0o755)
@@ -150,25 +155,33 @@ def _imported(client: docker.DockerClient, data: bytes, names: Iterable[str], ma
 
 def ensure(client: docker.DockerClient) -> None:
     """The base images of the runtimes that tests use: the names of the real ones, the contents from this machine."""
+    node = NODE.resolve().stat().st_size if NODE.exists() else 0
     for names, pack, version in (
         (("python:3.11", "python:3.11-slim", "python:3.8"), Packer.python, sys.version.split()[0]),
-        (("node:22", "node:18", "node:16"), Packer.node, NODE.resolve().stat().st_size if NODE.exists() else 0),
-        (("homerun-tests/tools:1",), lambda packer: None, "1"),
+        (("node:22", "node:18", "node:16"), Packer.node, node),
+        (("homerun-tests/tools:1",), _nothing, ""),
     ):
-        made_of = f"1-{version}"
-        if _labels(client, names[0]).get(PACKED) == made_of:
-            continue
-        packer = Packer()
-        packer.tools()
-        pack(packer)
-        _imported(client, packer.finish(), names, made_of)
+        made_of = f"2-{version}"
+        known = [_packed(client, name) for name in names]
+        # An image of that name that is no work of ours is the real one, and stays.
+        missing = [name for name, made in zip(names, known, strict=True) if made not in (made_of, REAL)]
+        if missing:
+            packer = Packer()
+            packer.tools()
+            pack(packer)
+            _imported(client, packer.finish(), missing, made_of)
 
 
-def _labels(client: docker.DockerClient, name: str) -> dict[str, str]:
+def _nothing(packer: Packer) -> None:
+    """The tools are enough."""
+
+
+def _packed(client: docker.DockerClient, name: str) -> str:
+    """What an image was packed from; REAL for one that somebody else made, "" for none."""
     try:
-        return dict(client.images.get(name).labels)
+        return str(client.images.get(name).labels.get(PACKED, REAL))
     except docker.errors.ImageNotFound:
-        return {}
+        return ""
 
 
 if __name__ == "__main__":
