@@ -214,11 +214,12 @@ class Instances:
 
 
 async def retire(rooms: Rooms, instance: Instance, exit_: Exit, reason: str) -> None:
-    """An instance has ended: keep its last lines, write down how it ended, forget its files."""
+    """An instance has ended: keep its last lines, remove what is left of it, write down how it ended."""
     await rooms.telemetry.unfollow(instance.id)
+    # First: whoever reads that it has ended may remove its build, which nothing may use by then.
+    await rooms.compute.remove(instance)
     ended = replace(instance, state=InstanceState.STOPPED, exit=exit_, ended_at=exit_.at, reason=reason)
     await store_fact(rooms, lambda tx: tx.put(ended))
-    await rooms.compute.remove(instance)
 
 
 def last_lines(path: Path, count: int) -> tuple[str, ...]:

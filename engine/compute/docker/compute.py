@@ -264,14 +264,7 @@ class DockerCompute:
             if image is None:
                 return
             await self._untag(artifact.path)
-            brought = self._names.brought(image["Id"])
-            image = await self._puller.inspect(image["Id"])
-            tags = set(image.get("RepoTags") or ()) if image else set()
-            if tags == {brought}:  # nobody else has a use for it
-                for digest in image.get("RepoDigests") or () if image else ():
-                    if not str(digest).startswith(self._names.images):
-                        await self._untag(str(digest))
-                await self._untag(brought)
+            await self._drop_brought(image["Id"])
         except ComputeUnavailable as error:
             logger.info("The image %s is removed when the engine is back: %s", artifact.path, error)
 
@@ -298,6 +291,18 @@ class DockerCompute:
                 is_ours = name.startswith(self._names.images) and not name.startswith(f"{self._names.images}pulled:")
                 if is_ours and name not in names:
                     await self.discard(Artifact(path=name, image=image["Id"]))
+            await self._drop_brought(image["Id"])
+
+    async def _drop_brought(self, image_id: str) -> None:
+        """Remove an image that Homerun brought here and that nobody has a name for any more."""
+        image = await self._puller.inspect(image_id)
+        brought = self._names.brought(image_id)
+        if image is None or set(image.get("RepoTags") or ()) != {brought}:
+            return
+        for digest in image.get("RepoDigests") or ():
+            if not str(digest).startswith(self._names.images):
+                await self._untag(str(digest))
+        await self._untag(brought)
 
     async def _get_ready(self) -> Machine:
         """What the engine is and offers; asked again after it was away. Raises ComputeUnavailable."""
