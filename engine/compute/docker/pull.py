@@ -107,8 +107,8 @@ class Puller:
                 timeout_s=_LOOK_UP_S,
             )
         except ApiError as error:
-            if error.status == 404 and "page not found" in error.message.lower():
-                return ""
+            if error.status == 404 and error.message.strip().lower() in ("not found", "page not found"):
+                return ""  # Podman has no such call
             raise DeployError(pull_failure(reference, error.message)) from None
         return str(answer["Descriptor"]["digest"])
 

@@ -145,8 +145,10 @@ class Sampler:
         return found
 
 
-def usage_of(statistics: dict[str, object]) -> Usage | None:
+def usage_of(statistics: object) -> Usage | None:
     """From one answer of the engine's statistics; None when the container does not run."""
+    if not isinstance(statistics, dict):
+        return None
     cpu, memory = statistics.get("cpu_stats"), statistics.get("memory_stats")
     if not isinstance(cpu, dict) or not isinstance(memory, dict) or "usage" not in memory:
         return None
