@@ -40,14 +40,18 @@ class ApiError(HomerunError):
 class DockerApi:
     """One engine. Calls raise ComputeUnavailable when it does not answer, ApiError when it refuses."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, refusal: str = "") -> None:
+        """`refusal` says why no engine can be used at all: then that is the answer to every call."""
         self.endpoint = endpoint
+        self._refusal = refusal
         self._version: EngineVersion | None = None
 
     async def version(self) -> EngineVersion:
         """Asked once; again after `forget_version`."""
         if self._version is None:
             answer = await self._json("GET", "/version", b"", {}, _CALL_S)
+            if not isinstance(answer, dict):
+                raise self._no_engine()
             self._version = spoken_version(answer)
         return self._version
 
@@ -116,12 +120,22 @@ class DockerApi:
                 f"The container engine at {self.endpoint.display} did not answer within {timeout_s:g} s.",
                 "It is overloaded, or hangs: restart it if that goes on.",
             ) from None
-        return json.loads(answer) if answer.strip() else None
+        try:
+            return json.loads(answer) if answer.strip() else None
+        except ValueError:
+            raise self._no_engine() from None
+
+    def _no_engine(self) -> ComputeUnavailable:
+        return ComputeUnavailable(
+            f"What answers at {self.endpoint.display} is no container engine.", "Check DOCKER_HOST or docker_host."
+        )
 
     @asynccontextmanager
     async def _answer(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | BinaryIO
     ) -> AsyncIterator[Response]:
+        if self._refusal:
+            raise ComputeUnavailable(self._refusal)
         try:
             async with exchange(self.endpoint, method, target, headers=headers, body=body) as response:
                 if response.status >= 300:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,13 @@ from engine.compute.docker.locate import AddressError, locate
 from engine.compute.docker.output import OutputCopy
 from engine.compute.docker.pull import Puller, exposed_ports
 from engine.compute.docker.sampler import Limits, Sampler, Usage, usage_of
-from engine.compute.docker.watch import ContainerWatch, exit_of, parse_time
+from engine.compute.docker.times import seconds
+from engine.compute.docker.watch import ContainerWatch, exit_of
 from engine.compute.files import delete_tree, in_thread
 from engine.model.clock import Clock
 from engine.model.errors import DeployError, FailureKind, HomerunError
 from engine.model.home import Home
+from engine.model.ids import new_id
 from engine.model.instance import Address, ContainerHandle, Exit, Instance
 from engine.model.metric import InstanceSample
 from engine.model.settings import Settings
@@ -52,6 +55,9 @@ _STOP_MARGIN_S = 30.0
 _STATISTICS_S = 5.0
 _FIRST_ANSWER_S = 3.0
 _LAST_CALL_S = 2.0
+_AWAY_PAUSE_S = 0.3
+_START_S = 60.0
+_NO_NETWORK = re.compile(r"network \S+ not found")
 _ENGINES_DNS = "127.0.0.11"
 """In containers on a network of their own an engine's name server listens here."""
 
@@ -80,6 +86,9 @@ class DockerCompute:
         self._version: EngineVersion | None = None
         self._network: Network | None = None
         self._networking = asyncio.Lock()
+        self._starting: dict[str, asyncio.Lock] = {}
+        self._unswept: set[str] | None = None
+        """Instances that a sweep was to keep while the engine was away."""
         self._places: dict[str, Place] = {}
         self._copies: dict[str, OutputCopy] = {}
         self._to_remove: set[str] = set()
@@ -89,8 +98,8 @@ class DockerCompute:
         self._sampler = Sampler(self._places.get, self._statistics)
         self._use(Endpoint(path="/var/run/docker.sock"))
 
-    def _use(self, endpoint: Endpoint) -> None:
-        self._api = DockerApi(endpoint)
+    def _use(self, endpoint: Endpoint, refusal: str = "") -> None:
+        self._api = DockerApi(endpoint, refusal)
         self._puller = Puller(self._api, self._names, self._environ)
         self._watch = ContainerWatch(self._api, self._clock, self._names.label, self._on_state)
 
@@ -104,6 +113,7 @@ class DockerCompute:
         try:
             self._use(await asyncio.to_thread(locate, self._settings.docker_host, self._environ))
         except AddressError as error:
+            self._use(Endpoint(), str(error))
             self._state = replace(self._state, problem=str(error))
             return
         try:
@@ -172,13 +182,16 @@ class DockerCompute:
     async def start(self, spec: InstanceSpec) -> Started:
         machine = await self._get_ready()
         name = self._names.container(spec.service_name, spec.instance_id)
-        inspected = await self._inspect(name)
-        if inspected is not None and not inspected["State"]["Running"]:
-            await self._delete(inspected["Id"])  # a start that was interrupted
-            inspected = None
-        if inspected is None:
-            inspected = await self._start(spec, name, machine)
-        place = self._adopt(spec.instance_id, inspected)
+        async with self._starting.setdefault(spec.instance_id, asyncio.Lock()):
+            inspected = await self._inspect(name)
+            if inspected is not None and (inspected["Config"]["Labels"] or {}).get(labels.INSTANCE) != spec.instance_id:
+                inspected, name = None, f"{name}-{new_id()[:8]}"  # somebody else's, with the very name
+            if inspected is not None and not inspected["State"]["Running"]:
+                await self._delete(inspected["Id"])  # a start that was interrupted
+                inspected = None
+            if inspected is None:
+                inspected = await self._start(spec, name, machine)
+            place = self._adopt(spec.instance_id, inspected)
         return Started(handle=ContainerHandle(container_id=place.container_id), address=place.address)
 
     async def wait(self, instance: Instance) -> Exit:
@@ -187,6 +200,7 @@ class DockerCompute:
             try:
                 inspected = await self._inspect(container_id)
             except ComputeUnavailable:
+                await self._clock.sleep(_AWAY_PAUSE_S)  # the watch may not have noticed yet
                 await self._watch.available()
                 continue
             if inspected is None:
@@ -244,14 +258,13 @@ class DockerCompute:
         instance_id = instance.id
         await self._last_words(instance_id)
         self._places.pop(instance_id, None)
+        self._starting.pop(instance_id, None)
         handle = instance.handle
         try:
             if isinstance(handle, ContainerHandle):
-                found = [handle.container_id]
+                await self._delete(handle.container_id)
             else:
-                found = await self._containers_of(instance_id)
-            for container_id in found:
-                await self._delete(container_id)
+                await self._delete_instance(instance_id)
         except ComputeUnavailable:
             self._to_remove.add(instance_id)
         await in_thread(delete_tree, self._home.instance(instance_id))
@@ -260,29 +273,24 @@ class DockerCompute:
         if not artifact.image:
             return
         try:
-            image = await self._puller.inspect(artifact.path)
-            if image is None:
-                return
-            await self._untag(artifact.path)
-            await self._drop_brought(image["Id"])
+            await self._puller.release(artifact.path)
         except ComputeUnavailable as error:
-            logger.info("The image %s is removed when the engine is back: %s", artifact.path, error)
+            logger.info("The image %s is removed when Homerun starts again: %s", artifact.path, error)
 
     async def sweep(self, instances: Collection[Instance], artifacts: Collection[Artifact]) -> None:
+        ids = {instance.id for instance in instances}
+        if self._state.problem:
+            self._unswept = ids  # what hangs is not asked again and again while Homerun starts
+            return
         try:
-            await self._sweep(
-                {instance.id for instance in instances}, {artifact.path for artifact in artifacts if artifact.image}
-            )
-        except ComputeUnavailable as error:
-            logger.info("What an earlier engine left in the container engine stays for now: %s", error)
+            await self._sweep(ids, {artifact.path for artifact in artifacts if artifact.image})
+        except ComputeUnavailable:
+            self._unswept = ids
 
     # How.
 
     async def _sweep(self, instance_ids: set[str], names: set[str]) -> None:
-        await self._get_ready()
-        for listed in await self._list():
-            if listed["Labels"].get(labels.INSTANCE) not in instance_ids:
-                await self._delete(listed["Id"])
+        await self._sweep_containers(instance_ids)
         images = await self._api.call(
             "GET", "/images/json", query={"filters": {"reference": [f"{self._names.images}*"]}}
         )
@@ -291,18 +299,13 @@ class DockerCompute:
                 is_ours = name.startswith(self._names.images) and not name.startswith(f"{self._names.images}pulled:")
                 if is_ours and name not in names:
                     await self.discard(Artifact(path=name, image=image["Id"]))
-            await self._drop_brought(image["Id"])
+            await self._puller.drop_brought(image["Id"])
 
-    async def _drop_brought(self, image_id: str) -> None:
-        """Remove an image that Homerun brought here and that nobody has a name for any more."""
-        image = await self._puller.inspect(image_id)
-        brought = self._names.brought(image_id)
-        if image is None or set(image.get("RepoTags") or ()) != {brought}:
-            return
-        for digest in image.get("RepoDigests") or ():
-            if not str(digest).startswith(self._names.images):
-                await self._untag(str(digest))
-        await self._untag(brought)
+    async def _sweep_containers(self, instance_ids: Collection[str]) -> None:
+        await self._get_ready()
+        for listed in await self._list():
+            if listed["Labels"].get(labels.INSTANCE) not in instance_ids:
+                await self._delete(listed["Id"])
 
     async def _get_ready(self) -> Machine:
         """What the engine is and offers; asked again after it was away. Raises ComputeUnavailable."""
@@ -363,22 +366,44 @@ class DockerCompute:
         return Network(name=name, bridged=bool(gateways & mine))
 
     async def _start(self, spec: InstanceSpec, name: str, machine: Machine) -> dict[str, Any]:
-        body = create_body(spec, self._names, machine, await self._connected(machine))
-        container_id = ""
+        """Raises DeployError; leaves nothing behind then, or when cancelled."""
+        # An engine goes on with what it was told when nobody waits for the answer any more: so somebody always does.
+        starting = asyncio.ensure_future(self._start_again(spec, name, machine))
         try:
-            container_id = await self._create(name, body, spec.artifact)
-            await self._api.call("POST", f"/containers/{container_id}/start", timeout_s=60)
-            self._watch.started(container_id)
-            inspected = await self._inspect(container_id)
+            return await asyncio.shield(starting)
         except ApiError as error:
-            await self._delete(container_id or name)
+            await self._delete_instance(spec.instance_id)
             raise start_failure(error.message) from None
         except BaseException:
-            await asyncio.shield(self._delete(container_id or name))
+            await asyncio.gather(starting, return_exceptions=True)
+            await asyncio.shield(self._delete_instance(spec.instance_id))
             raise
+
+    async def _start_again(self, spec: InstanceSpec, name: str, machine: Machine) -> dict[str, Any]:
+        """Once more where somebody pruned the network while no instance was on it."""
+        try:
+            return await self._create_and_start(spec, name, machine)
+        except ApiError as error:
+            if not _NO_NETWORK.search(error.message):
+                raise
+        await self._delete_instance(spec.instance_id)
+        self._network = None
+        return await self._create_and_start(spec, name, machine)
+
+    async def _create_and_start(self, spec: InstanceSpec, name: str, machine: Machine) -> dict[str, Any]:
+        body = create_body(spec, self._names, machine, await self._connected(machine))
+        container_id = await self._create(name, body, spec.artifact)
+        await self._api.call("POST", f"/containers/{container_id}/start", timeout_s=_START_S)
+        self._watch.started(container_id)
+        inspected = await self._inspect(container_id)
         if inspected is None:
             raise DeployError.of(FailureKind.START, "The container was removed while it started.")
         return inspected
+
+    async def _delete_instance(self, instance_id: str) -> None:
+        """Whatever there is of it, told by its label: a name may be somebody else's."""
+        for container_id in await self._containers_of(instance_id):
+            await self._delete(container_id)
 
     async def _create(self, name: str, body: dict[str, object], artifact: Artifact) -> str:
         for last in (False, True):
@@ -389,7 +414,7 @@ class DockerCompute:
                 if error.status != 404 or last:
                     raise
             # Somebody removed the image. What came from a registry may still be there.
-            if not artifact.pulled or not await self._puller.again(artifact.pulled):
+            if not await self._puller.again(artifact):
                 raise DeployError.of(
                     FailureKind.START,
                     "The image of this version is no longer in the container engine.",
@@ -406,7 +431,7 @@ class DockerCompute:
             address=_address(inspected),
             cpu_units=int(marks.get(labels.CPU, 1024)),
             memory_mb=int(marks.get(labels.MEMORY, 2048)),
-            started_at=parse_time(str(state.get("StartedAt", ""))) or self._clock.now(),
+            started_at=seconds(str(state.get("StartedAt", ""))) or self._clock.now(),
             pid=int(state.get("Pid") or 0),
         )
         self._places[instance_id] = place
@@ -441,15 +466,6 @@ class DockerCompute:
         except ApiError as error:
             if error.status not in (404, 409):  # 409: a removal is under way already
                 raise
-
-    async def _untag(self, name: str) -> None:
-        try:
-            await self._api.call("DELETE", f"/images/{name}", timeout_s=60)
-        except ApiError as error:
-            if error.status not in (404, 409):
-                raise
-            if error.status == 409:
-                logger.info("The image %s stays: %s", name, error)
 
     async def _list(self) -> list[dict[str, Any]]:
         query = {"all": "1", "filters": {"label": [self._names.label]}}
@@ -496,9 +512,11 @@ class DockerCompute:
         try:
             await self._get_ready()
             for instance_id in list(self._to_remove):
-                for container_id in await self._containers_of(instance_id):
-                    await self._delete(container_id)
+                await self._delete_instance(instance_id)
                 self._to_remove.discard(instance_id)
+            if self._unswept is not None:
+                await self._sweep_containers({*self._unswept, *self._places, *self._starting})
+                self._unswept = None
         except HomerunError as error:
             logger.warning("The container engine is back, but: %s", error)
 

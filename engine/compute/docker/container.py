@@ -95,7 +95,10 @@ def _command(plan: BuildPlan) -> list[str]:
     return ["/bin/sh", "-c", plan.start.text] if plan.start.shell else list(plan.start.argv)
 
 
-_NOT_FOUND = re.compile(r"exec: \\?\"([^\"\\]+)\\?\":.*(?:executable file not found|no such file or directory)")
+_NOT_FOUND = re.compile(
+    r"exec: \\?\"([^\"\\]+)\\?\":.*(?:executable file not found|no such file or directory)"
+    r"|executable file `([^`]+)` not found"
+)
 _NOT_PERMITTED = re.compile(r"exec: \\?\"([^\"\\]+)\\?\":.*permission denied")
 
 
@@ -103,7 +106,7 @@ def start_failure(message: str) -> DeployError:
     """Why the engine could not start a container, from its own words."""
     kind, cause, hint, code = FailureKind.START, "", "", None
     if match := _NOT_FOUND.search(message):
-        cause = f"The start command's program '{match.group(1)}' is not in the image."
+        cause = f"The start command's program '{match.group(1) or match.group(2)}' is not in the image."
         hint = "Check its spelling, and that a build command installs it."
         code = 127
     elif match := _NOT_PERMITTED.search(message):

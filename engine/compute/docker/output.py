@@ -1,7 +1,9 @@
 """A container's output, copied from the engine's log into a file as it comes; exactly once across restarts of Homerun.
 
-The engine keeps the log while Homerun is away. Beside the copy lies how far it was read: a time, and how long the copy
-was before the first entry of that time; what the copy has beyond is skipped when the log is read from there again.
+The engine keeps the log while Homerun is away. Beside the copy lies a place that both have: a time, and how long the
+copy was before the first entry of that time; what the copy has beyond is skipped when the log is read from there again.
+The place is a second old at least, since an engine stamps the two streams of a container in two threads, not quite in
+order.
 """
 
 import asyncio
@@ -9,14 +11,15 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.compute.base import ComputeUnavailable
 from engine.compute.docker.api import ApiError, DockerApi
+from engine.compute.docker.times import nanoseconds
 from engine.compute.files import write_whole
 from engine.model.base import Value
 
@@ -25,15 +28,20 @@ logger = logging.getLogger(__name__)
 _MARK_EVERY_S = 1.0
 _RETRY_S = 0.5
 _LAST_WORDS_S = 5.0
+_SETTLED_NS = 10**9
 
 
 class Mark(Value, frozen=True, kw_only=True):
-    """How far a log was copied."""
+    """A place that the log and the copy have in common. Times are as the engine wrote them; "" for none."""
 
     size: int = 0
-    """Of the copy before the first entry of `stamp`."""
+    """Of the copy before the entry of `stamp`."""
     stamp: str = ""
-    """Time of an entry as the engine wrote it; "" for the beginning."""
+    """Every entry before it is older, every later one is not; "" for the beginning."""
+    first: str = ""
+    """Of the first entry of the log."""
+    last: str = ""
+    """The newest time that was copied."""
 
 
 class OutputCopy:
@@ -61,12 +69,14 @@ class OutputCopy:
 
     async def _run(self) -> None:
         while True:
+            ended = self._ended.is_set()
             try:
-                await self._copy()
-                if self._ended.is_set():
+                # A followed log can end with its container before all of it was sent: so once more, without following.
+                await self._copy(follow=not ended)
+                if ended:
                     return
             except ComputeUnavailable:
-                if self._ended.is_set():
+                if ended:
                     return
             except ApiError as error:
                 if error.status == 404:
@@ -78,10 +88,10 @@ class OutputCopy:
                 async with asyncio.timeout(_RETRY_S):
                     await self._ended.wait()
 
-    async def _copy(self) -> None:
+    async def _copy(self, *, follow: bool) -> None:
         mark = await asyncio.to_thread(self._read_mark)
         writer = _Writer(self._file, self._mark_file, mark)
-        query = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1"}
+        query = {"follow": "1" if follow else "0", "stdout": "1", "stderr": "1", "timestamps": "1"}
         if mark.stamp:
             query["since"] = since(mark.stamp)
         path = f"/containers/{self._container_id}/logs"
@@ -105,33 +115,61 @@ class _Writer:
         self._file, self._mark_file, self._mark = file, mark_file, mark
         self._size = file.stat().st_size
         self._skip = max(0, self._size - mark.size)
+        self._expected = mark.stamp or mark.first
+        self._first, self._last = mark.first, mark.last
+        self._newest = nanoseconds(mark.stamp)
+        self._places: list[tuple[int, int, str]] = []
+        """Candidates for the mark, oldest first: time in nanoseconds, size of the copy, time as it was written."""
         self._noted_at = 0.0
 
     def write(self, entries: list[tuple[str, bytes]]) -> None:
         """Raises OSError."""
-        texts = []
-        size, mark = self._size, self._mark
+        entries = self._still_there(entries)
+        texts: list[bytes] = []
+        place = self._size - self._skip
         for stamp, text in entries:
+            at = nanoseconds(stamp)
+            while self._places and self._places[-1][0] > at:
+                self._places.pop()
+            if at > self._newest or not self._places:
+                self._places.append((at, place, stamp))
+            if at >= self._newest:
+                self._newest, self._last = at, stamp
+            self._first = self._first or stamp
             skipped = min(self._skip, len(text))
             self._skip -= skipped
-            if stamp != mark.stamp:
-                mark = Mark(size=size - self._skip - skipped, stamp=stamp)
             texts.append(text[skipped:])
-            size += len(text) - skipped
+            place += len(text)
         data = b"".join(texts)
         if data:
             descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                while data:
-                    data = data[os.write(descriptor, data) :]
+                rest = data
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
             finally:
                 os.close(descriptor)
-        self._size, self._mark = size, mark
+        self._size += len(data)
         if time.monotonic() - self._noted_at > _MARK_EVERY_S:
             self.note()
 
+    def _still_there(self, entries: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        """The entries; when the engine has thrown the mark's away meanwhile, without those that the copy has."""
+        expected, self._expected = self._expected, ""
+        if not entries or not expected or nanoseconds(entries[0][0]) == nanoseconds(expected):
+            return entries
+        self._skip = 0
+        known = nanoseconds(self._mark.last)
+        return [entry for entry in entries if nanoseconds(entry[0]) > known]
+
     def note(self) -> None:
         """Write down how far it is. Raises OSError."""
+        settled = [place for place in self._places if place[0] <= self._newest - _SETTLED_NS]
+        if settled:
+            _, size, stamp = settled[-1]
+            self._mark = Mark(size=size, stamp=stamp)
+            self._places = self._places[len(settled) - 1 :]
+        self._mark = replace(self._mark, first=self._first, last=self._last)
         write_whole(self._mark_file, msgspec.json.encode(self._mark))
         self._noted_at = time.monotonic()
 
@@ -161,14 +199,5 @@ def split(data: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
 
 def since(stamp: str) -> str:
     """An entry's time as the API takes it: seconds and nanoseconds since the epoch."""
-    main, _, rest = stamp.rstrip("Z").partition(".")
-    seconds = int(datetime.fromisoformat(main[:19]).replace(tzinfo=UTC).timestamp())
-    nanoseconds = "".join(_digits(rest)).ljust(9, "0")[:9]
-    return f"{seconds}.{nanoseconds}"
-
-
-def _digits(text: str) -> Iterator[str]:
-    for letter in text:
-        if not letter.isdigit():
-            return
-        yield letter
+    whole, rest = divmod(nanoseconds(stamp), 10**9)
+    return f"{whole}.{rest:09d}"

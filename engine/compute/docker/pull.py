@@ -1,6 +1,7 @@
 """Images from registries: brought here by digest, or used as they are where they exist on this machine only."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from engine.source.registry.trouble import pull_failure, wrong_architecture
 
 _LINE_EVERY_S = 2.0
 _LOOK_UP_S = 40.0
+_REMOVE_S = 60.0
+logger = logging.getLogger(__name__)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 OnProgress = Callable[[Progress | None], None]
@@ -77,15 +80,19 @@ class Puller:
             raise
         return answer
 
-    async def again(self, pulled: str) -> bool:
-        """Bring an image back that somebody removed; whether that worked."""
-        reference = parse_reference(pulled)
+    async def again(self, artifact: Artifact) -> bool:
+        """Bring an image back that somebody removed, under its name of ours; whether that worked."""
+        if not artifact.pulled:
+            return False
+        reference = parse_reference(artifact.pulled)
         try:
             await self._bring(
                 reference, reference.digest, await self._credentials(reference), lambda _: None, lambda _: None
             )
         except DeployError:
             return False
+        await self._tag(artifact.image, artifact.path)
+        await self._tag(artifact.image, self._names.brought(artifact.image))
         return True
 
     async def remote_digest(self, reference: ImageReference, credentials: Credentials | None) -> str:
@@ -172,6 +179,7 @@ class Puller:
         machine = _ARCHITECTURES.get(architecture, architecture)
         made_for = str(image.get("Architecture") or machine)
         if machine and made_for != machine:
+            await self.drop_brought(image["Id"])
             raise DeployError(wrong_architecture(job.reference, made_for, machine))
         name = self._names.image(job.service_name, job.service_id, job.number)
         await self._tag(image["Id"], name)
@@ -182,6 +190,33 @@ class Puller:
             ports=exposed_ports(image),
             has_command=bool(config.get("Cmd") or config.get("Entrypoint")),
         )
+
+    async def release(self, name: str) -> None:
+        """Take a name of ours off an image, and the image away if nobody else has a use for it."""
+        image = await self.inspect(name)
+        if image is not None:
+            await self._untag(name)
+            await self.drop_brought(image["Id"])
+
+    async def drop_brought(self, image_id: str) -> None:
+        """Remove an image that Homerun brought here and that nobody has a name for any more."""
+        image = await self.inspect(image_id)
+        brought = self._names.brought(image_id)
+        if image is None or set(image.get("RepoTags") or ()) != {brought}:
+            return
+        for digest in image.get("RepoDigests") or ():
+            if not str(digest).startswith(self._names.images):
+                await self._untag(str(digest))
+        await self._untag(brought)
+
+    async def _untag(self, name: str) -> None:
+        try:
+            await self._api.call("DELETE", f"/images/{name}", timeout_s=_REMOVE_S)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+            if error.status == 409:  # a container of somebody else's uses it
+                logger.info("The image %s stays: %s", name, error)
 
     async def _tag(self, image_id: str, name: str) -> None:
         repository, _, tag = name.rpartition(":")

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from engine.compute.base import ComputeUnavailable
 from engine.compute.docker.api import ApiError, DockerApi
+from engine.compute.docker.times import seconds
 from engine.model.clock import Clock
 from engine.model.errors import HomerunError
 from engine.model.instance import Exit
@@ -30,13 +30,15 @@ class ContainerWatch:
         self._tasks: list[asyncio.Task[None]] = []
         self._ends: dict[str, asyncio.Future[Exit]] = {}
         self._running: set[str] = set()
+        self._begun: set[str] = set()
+        """Those that began while the engine made its list."""
         self._known = False
         self._look_now = asyncio.Event()
         self._available = asyncio.Event()
         self.on_images: Callable[[], None] = lambda: None
         """Called when the name of an image on this machine has moved."""
-        self.problem = ""
-        """Why the engine does not answer; "" when it does."""
+        self.problem: str | None = None
+        """Why the engine does not answer; "" when it does, None before the first look."""
 
     def start(self) -> None:
         self._tasks = [
@@ -62,6 +64,7 @@ class ContainerWatch:
 
     def started(self, container_id: str) -> None:
         self._running.add(container_id)
+        self._begun.add(container_id)
 
     async def ended(self, container_id: str) -> Exit:
         """Return when the container has ended, at once if it has."""
@@ -73,18 +76,19 @@ class ContainerWatch:
         return await asyncio.shield(end)
 
     def forget(self, container_id: str) -> None:
-        """It has been removed."""
+        """It is being removed: whoever waits for it hears that it has ended."""
         self._running.discard(container_id)
-        end = self._ends.pop(container_id, None)
-        if end is not None:
-            end.cancel()
+        self._resolve(container_id, Exit(at=self._clock.now(), expected=True))
+        self._ends.pop(container_id, None)
 
     async def look(self) -> None:
         """Compare with the engine's list. Raises ComputeUnavailable, ApiError."""
+        self._begun.clear()
         listed = await self._api.call(
             "GET", "/containers/json", query={"all": "1", "filters": {"label": [self._label]}}
         )
         self._running = {c["Id"] for c in listed if c["State"] in ("running", "paused", "restarting")}
+        self._running |= self._begun
         self._known = True
         there = {c["Id"] for c in listed}
         for container_id, end in list(self._ends.items()):
@@ -180,23 +184,10 @@ def exit_of(inspected: dict[str, Any], now: float) -> Exit:
     """How a container ended, from its inspection."""
     state = inspected["State"]
     code = int(state.get("ExitCode", 0))
-    at = parse_time(str(state.get("FinishedAt", ""))) or now
+    at = seconds(str(state.get("FinishedAt", ""))) or now
     if state.get("OOMKilled"):
         return Exit(signal=9, at=at, out_of_memory=True)
     # A container's process that dies by signal n is reported as 128 + n.
     if 128 < code < 128 + 65:
         return Exit(signal=code - 128, at=at)
     return Exit(code=code, at=at)
-
-
-def parse_time(text: str) -> float:
-    """Seconds since the epoch of a time such as 2026-11-26T16:55:58.373996294Z; 0 for none."""
-    main, _, rest = text.partition(".")
-    digits = rest.rstrip("Z").split("+")[0].split("-")[0]
-    try:
-        seconds = datetime.fromisoformat(main.rstrip("Z")[:19]).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return 0.0
-    if seconds < 0 or text.startswith("0001"):
-        return 0.0
-    return seconds + (float(f"0.{digits}") if digits.isdigit() else 0.0)
