@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from engine.compute.base import ComputeUnavailable
 from engine.compute.docker.api import ApiError, DockerApi
 from engine.compute.docker.times import nanoseconds
-from engine.compute.files import write_whole
+from engine.compute.files import in_thread, write_whole
 from engine.model.base import Value
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 _MARK_EVERY_S = 1.0
 _RETRY_S = 0.5
 _LAST_WORDS_S = 5.0
+_FOLLOWED_S = 0.5
 _SETTLED_NS = 10**9
 
 
@@ -59,34 +60,38 @@ class OutputCopy:
         """The container has ended: return when its last words are in the file."""
         self._ended.set()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS_S):
+            async with asyncio.timeout(_FOLLOWED_S):
                 await asyncio.shield(self._task)
         await self.close()
+        # A followed log can end with its container before all of it was sent, or not end at all: so once more.
+        with contextlib.suppress(TimeoutError, ComputeUnavailable):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self._try(follow=False)
 
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        while True:
-            ended = self._ended.is_set()
-            try:
-                # A followed log can end with its container before all of it was sent: so once more, without following.
-                await self._copy(follow=not ended)
-                if ended:
+        while not self._ended.is_set():
+            with contextlib.suppress(ComputeUnavailable):
+                if not await self._try(follow=True):
                     return
-            except ComputeUnavailable:
-                if ended:
-                    return
-            except ApiError as error:
-                if error.status == 404:
-                    return
-                logger.warning("The output of container %s cannot be read: %s", self._container_id[:12], error)
-            except OSError as error:
-                logger.warning("The output of container %s cannot be kept: %s", self._container_id[:12], error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_RETRY_S):
                     await self._ended.wait()
+
+    async def _try(self, *, follow: bool) -> bool:
+        """Copy what there is; False when there is no such container any more. Raises ComputeUnavailable."""
+        try:
+            await self._copy(follow=follow)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            logger.warning("The output of container %s cannot be read: %s", self._container_id[:12], error)
+        except OSError as error:
+            logger.warning("The output of container %s cannot be kept: %s", self._container_id[:12], error)
+        return True
 
     async def _copy(self, *, follow: bool) -> None:
         mark = await asyncio.to_thread(self._read_mark)
@@ -97,8 +102,8 @@ class OutputCopy:
         path = f"/containers/{self._container_id}/logs"
         async with self._api.stream("GET", path, query=query) as parts:
             async for entries in _entries(parts):
-                await asyncio.to_thread(writer.write, entries)
-        await asyncio.to_thread(writer.note)
+                await in_thread(writer.write, entries)
+        await in_thread(writer.note)
 
     def _read_mark(self) -> Mark:
         try:

@@ -331,7 +331,8 @@ async def test_a_dockerfile_of_the_source(images):
     plan = BuildPlan(
         runtime=DOCKERFILE, source_directory="", dockerfile="Dockerfile", start=None, build_env={"WHO": "you"}, port=80
     )
-    text = "FROM python:3.11 AS first\nARG WHO\nWORKDIR /srv\nCOPY . .\nRUN echo hello $WHO > out\nFROM first\nCMD cat out\n"
+    text = "FROM python:3.11 AS first\nARG WHO\nWORKDIR /srv\nCOPY . .\nRUN echo hello $WHO > out\n"
+    text += "FROM first\nCMD cat out\n"
     image = await images(plan, Dockerfile=text, app__py="1")
 
     assert images.client.containers.run(image, remove=True) == b"hello you\n"
