@@ -13,6 +13,7 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+_COMPUTES = ("auto", "process", "docker")
 
 EPILOG = """\
 environment:
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = _command(commands, "demo", _demo, "open the screen on a throw-away home with sample applications")
     demo.add_argument("--no-traffic", action="store_true", help="send no requests to the samples")
+    demo.add_argument("--compute", choices=_COMPUTES, default="process", help="where the samples run")
 
     doctor = _command(commands, "doctor", _doctor, "say what this machine offers, and what to do about what is missing")
     _home_option(doctor)
@@ -130,9 +132,7 @@ def _engine_options(parser: argparse.ArgumentParser) -> None:
     suppress = argparse.SUPPRESS
     parser.add_argument("--api", metavar="HOST:PORT", default=suppress, help="where the App Runner API listens")
     parser.add_argument("--edge", metavar="HOST:PORT", default=suppress, help="where requests to services arrive")
-    parser.add_argument(
-        "--compute", choices=("auto", "process", "docker"), default=suppress, help="where instances run"
-    )
+    parser.add_argument("--compute", choices=_COMPUTES, default=suppress, help="where instances run")
     parser.add_argument(
         "--strict", action="store_true", default=suppress, help="refuse in an apprunner.yaml what App Runner refuses"
     )
@@ -164,7 +164,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     _need_terminal()
     from tui.commands.demo import run
 
-    return run(traffic=not arguments.no_traffic)
+    return run(traffic=not arguments.no_traffic, compute=arguments.compute)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from engine.model.audit import AuditChange, AuditRecord
 from engine.model.metric import Pulse
 from engine.model.operation import Operation
-from engine.model.watch import OperationsChange, ServicesChange, ServiceView
+from engine.model.watch import ComputeState, OperationsChange, ServicesChange, ServiceView
 
 MOST_CALLS = 1000
 """Records of the audit trail kept."""
@@ -33,6 +33,8 @@ class World:
     """By id."""
     trail: deque[AuditRecord] | None = None
     """The newest calls, oldest first; None before the first snapshot."""
+    compute: ComputeState | None = None
+    """Where new instances run; None before the first snapshot."""
     loaded: bool = False
     """The first snapshot of services has come."""
     _services_are_news: bool = False
@@ -44,6 +46,8 @@ class World:
             kept = {view.service.service_id for view in change.changed}
             self._forget(set(self.services) - kept)
             self.loaded = True
+        if change.compute is not None:
+            self.compute = change.compute
         for view in change.changed:
             self.services[view.service.service_id] = view
         for pulse in change.pulses:

@@ -50,6 +50,9 @@ from engine.model.service import (
     CodeRepository,
     ConfigurationSource,
     HealthCheckConfiguration,
+    ImageConfiguration,
+    ImageRepository,
+    ImageRepositoryType,
     InstanceConfiguration,
     NetworkConfiguration,
     Service,
@@ -60,6 +63,7 @@ from engine.model.service import (
 )
 from engine.model.version import Revision
 from engine.model.watch import (
+    ComputeState,
     EngineInfo,
     InspectSourceRequest,
     InspectSourceResponse,
@@ -134,6 +138,19 @@ def service(
         ),
         network_configuration=NetworkConfiguration(),
     )
+
+
+def image_service(name: str, number: int, image: str, *, status: ServiceStatus = ServiceStatus.RUNNING) -> Service:
+    """One that runs an image."""
+    source = SourceConfiguration(
+        image_repository=ImageRepository(
+            image_identifier=image,
+            image_repository_type=ImageRepositoryType.ECR,
+            image_configuration=ImageConfiguration(port="80"),
+        ),
+        auto_deployments_enabled=True,
+    )
+    return msgspec.structs.replace(service(name, number, status=status), source_configuration=source)
 
 
 def instance(of: Service, number: int, state: InstanceState = InstanceState.READY) -> Instance:
@@ -290,6 +307,7 @@ class FakeEngine:
         self.pid = pid
         self.services: dict[str, ServiceView] = {}
         self.pulses: dict[str, Pulse] = {}
+        self.compute: ComputeState | None = None
         self.operations: dict[str, Operation] = {}
         self.lines: list[LogLine] = []
         self.records: list[AuditRecord] = []
@@ -503,7 +521,10 @@ class FakeEngine:
     async def watch_services(self) -> AsyncIterator[AsyncIterator[ServicesChange]]:
         async with self._watch() as queue:
             first = ServicesChange(
-                snapshot=True, changed=tuple(self.services.values()), pulses=tuple(self.pulses.values())
+                snapshot=True,
+                changed=tuple(self.services.values()),
+                pulses=tuple(self.pulses.values()),
+                compute=self.compute,
             )
             yield _of_type(queue, ServicesChange, first)
 

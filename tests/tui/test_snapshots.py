@@ -6,8 +6,13 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from engine.model.errors import EngineError, ErrorCode
+from engine.model.operation import OperationStatus, OperationStep, OperationType
+from engine.model.service import ServiceStatus
+from engine.model.version import Revision
+from engine.model.watch import ComputeState, Progress
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +97,46 @@ def test_work_in_progress(looks, size):
 @two_sizes
 def test_a_paused_service(looks, size):
     assert looks(size, service="mailer")
+
+
+@pytest.fixture
+def pulling(fake):
+    """An engine that pulls the image of one service and runs another one's."""
+    engine = fake.FakeEngine()
+    engine.compute = ComputeState(name="docker", version="28.2.2")
+    shop = fake.image_service("shop-api", 1, "ghcr.io/acme/shop-api:1.4", status=ServiceStatus.OPERATION_IN_PROGRESS)
+    blog = fake.image_service("blog", 2, "nginx:latest")
+    under_way = fake.operation(
+        shop,
+        1,
+        kind=OperationType.CREATE_SERVICE,
+        status=OperationStatus.IN_PROGRESS,
+        step=OperationStep.FETCH,
+        note="ghcr.io/acme/shop-api:1.4",
+        ago_s=8,
+    )
+    digest = Revision(id="sha256:" + "5b2a1c9d" * 8, kind="image", branch="latest", title="nginx")
+    engine.put(
+        fake.view(
+            shop,
+            operation=under_way,
+            progress=Progress(done=12_100_000, total=28_000_000, text="12.1 of 28.0 MB, 3 of 5 layers"),
+        ),
+        fake.view(blog, instances=(fake.instance(blog, 2),), version_number=3, revision=digest),
+    )
+    return engine
+
+
+@every_size
+def test_an_image_is_pulled(looks, size, open_app, pulling):
+    assert looks(size, "2", app=open_app(pulling), service="shop-api")
+
+
+@every_size
+def test_docker_is_not_there(looks, size, open_app, pulling):
+    problem = "There is no container engine at unix:///var/run/docker.sock. Start it (sudo systemctl start docker)."
+    pulling.compute = replace(pulling.compute, problem=problem)
+    assert looks(size, app=open_app(pulling), service="blog")
 
 
 @every_size

@@ -12,13 +12,14 @@ from tui.demo.samples_home import available, create_request, write_repository
 from tui.demo.traffic import Target, generate
 
 OVERRIDES: dict[str, object] = {"api": "127.0.0.1:0", "edge": "127.0.0.1:0", "compute": "process"}
+"""Without Docker it needs nothing from anywhere, and is there in seconds."""
 
 
-def run(*, traffic: bool) -> int:
-    return asyncio.run(demo(traffic=traffic))
+def run(*, traffic: bool, compute: str = "process") -> int:
+    return asyncio.run(demo(traffic=traffic, compute=compute))
 
 
-async def demo(*, traffic: bool) -> int:
+async def demo(*, traffic: bool, compute: str = "process") -> int:
     folder = Path(tempfile.mkdtemp(prefix="homerun-demo-"))
     tasks: list[asyncio.Task[None]] = []
 
@@ -28,7 +29,9 @@ async def demo(*, traffic: bool) -> int:
         await create_samples(engine, folder / "samples")
 
     try:
-        return await show(Home(path=folder / "home"), OVERRIDES, after_start=fill, throw_away=True)
+        return await show(
+            Home(path=folder / "home"), OVERRIDES | {"compute": compute}, after_start=fill, throw_away=True
+        )
     finally:
         for task in tasks:
             task.cancel()

@@ -12,9 +12,12 @@ from pathlib import Path
 
 from engine import __version__
 from engine.api.claim import read_record
+from engine.api.settings import load_settings
+from engine.compute.docker.diagnose import diagnose
 from engine.compute.process.choose import Interpreter
 from engine.compute.process.interpreters import found_interpreters
 from engine.model.base import Value
+from engine.model.errors import HomerunError
 from engine.model.home import Home
 from engine.model.plan import RuntimeFamily
 from engine.model.settings import DEFAULT_API, DEFAULT_EDGE
@@ -67,7 +70,7 @@ def examine(home: Home) -> list[Finding]:
         _interpreters(interpreters, RuntimeFamily.PYTHON, "install one, for instance with `uv python install 3.11`"),
         _interpreters(interpreters, RuntimeFamily.NODEJS, "install Node.js (nvm, fnm or volta do) for Node services"),
         _program("git", "install git: sources in repositories need it"),
-        _docker(),
+        _docker(home),
         _port("edge", DEFAULT_EDGE, home),
         _port("api", DEFAULT_API, home),
         _names(),
@@ -111,30 +114,21 @@ def _program(name: str, advice: str) -> Finding:
     return Finding(what=name, state=State.OK, found=version[0] if version else path)
 
 
-def _docker() -> Finding:
-    """Asks the socket itself: the command alone says nothing about an engine."""
-    host = os.environ.get("DOCKER_HOST", "")
-    candidates = [
-        Path(host.removeprefix("unix://")) if host.startswith("unix://") else Path("/var/run/docker.sock"),
-        Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")) / "docker.sock",
-        Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")) / "podman" / "podman.sock",
-    ]
-    for candidate in candidates:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(2)
-            try:
-                client.connect(os.fspath(candidate))
-                client.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-                answer = client.recv(1024)
-            except OSError:
-                continue
-            if b" 200 " in answer.split(b"\r\n", 1)[0]:
-                return Finding(what="docker", state=State.OK, found=f"an engine answers on {candidate}")
+def _docker(home: Home) -> Finding:
+    """Asks the engine itself: the command alone says nothing about one."""
+    try:
+        docker_host = load_settings(home).docker_host
+    except HomerunError:  # said when Homerun is started
+        docker_host = ""
+    found = diagnose(docker_host, os.environ)
+    if not found.found:
+        advice = " ".join(filter(None, (found.advice, "Not needed: services also run as plain processes.")))
+        return Finding(what="docker", state=State.MISSING, found=found.problem, advice=advice)
+    notes = f"; {', '.join(found.notes)}" if found.notes else ""
     return Finding(
         what="docker",
-        state=State.MISSING,
-        found="no engine answers",
-        advice="not needed: services run as plain processes",
+        state=State.OK,
+        found=f"{found.name} {found.version} (API {found.api_version}) at {found.address}{notes}",
     )
 
 

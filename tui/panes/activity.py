@@ -55,7 +55,9 @@ class Operations(History):
 
     def content(self) -> Content:
         operation = self.operation
-        return operation_content(operation) if operation is not None else Content()
+        if operation is None:
+            return Content()
+        return operation_content(operation, self._views.get(operation.service_id))
 
     def show_detail(self) -> None:
         operation = self.operation

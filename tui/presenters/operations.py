@@ -4,7 +4,7 @@ from textual.content import Content
 
 from engine.model.errors import Failure, FailureKind
 from engine.model.operation import Operation, OperationStatus, OperationStep, OperationType
-from engine.model.watch import ServiceView
+from engine.model.watch import Progress, ServiceView
 from tui.presenters.faces import Face, operation_face
 from tui.presenters.table import Cell, Cells, Column
 from tui.presenters.units import age_text, duration_text
@@ -50,6 +50,7 @@ _FAILED_AT = {
     FailureKind.INTERNAL: "Homerun itself failed",
 }
 
+_CELL_BAR, _WIDE_BAR = 12, 40
 _SHORT = {OperationStep.HEALTH_CHECK: "health", OperationStep.CLEAN_UP: "clean"}
 
 HAS_DEPLOYMENT_LOG = frozenset(
@@ -79,8 +80,28 @@ def detail_cell(operation: Operation, view: ServiceView | None) -> Cell:
     if operation.failure is not None:
         return Cell(clean(operation.failure.message), "error")
     if operation.status.is_open:
+        if (progress := progress_of(operation, view)) is not None:
+            told = (progress_bar(progress, _CELL_BAR), clean(progress.text))
+            return Cell(" · ".join(filter(None, told)), "accent")
         return Cell(why_waiting(operation, view), "accent")
     return Cell(clean(operation.note), "muted")
+
+
+def progress_of(operation: Operation, view: ServiceView | None) -> Progress | None:
+    """How far a long step of this operation is; None for another one's."""
+    is_current = view is not None and view.operation is not None and view.operation.id == operation.id
+    return view.progress if view is not None and is_current else None
+
+
+def progress_bar(progress: Progress, width: int) -> str:
+    """A bar of so many cells and the percentage: "━━━╸──── 43 %"; "" while nobody knows how much there is."""
+    if progress.total <= 0:
+        return ""
+    share = min(1.0, max(0.0, progress.done / progress.total))
+    halves = round(share * width * 2)
+    full, half = divmod(halves, 2)
+    bar = "━" * full + "╸" * half + "─" * (width - full - half)
+    return f"{bar} {share * 100:.0f} %"
 
 
 def why_waiting(operation: Operation, view: ServiceView | None) -> str:
@@ -115,7 +136,7 @@ def steps_content(operation: Operation) -> Content:
     return Content.assemble(*parts[:-1])
 
 
-def operation_content(operation: Operation) -> Content:
+def operation_content(operation: Operation, view: ServiceView | None = None) -> Content:
     """What the operation's row has no room for, as lines for the detail under the table."""
     face = operation_face(operation)
     if operation.failure is not None:
@@ -123,6 +144,10 @@ def operation_content(operation: Operation) -> Content:
     if not operation.status.is_open:
         return Content(clean(operation.note))
     lines = [steps_content(operation)]
+    if (progress := progress_of(operation, view)) is not None:
+        if bar := progress_bar(progress, _WIDE_BAR):
+            lines.append(Content.styled(bar, "$text-accent"))
+        lines.append(Content.styled(clean(progress.text), "$text-accent"))
     if operation.note:
         lines.append(Content.styled(clean(operation.note), "$text-muted"))
     return Content("\n").join(lines)

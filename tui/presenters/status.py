@@ -1,10 +1,11 @@
 """The lines around the panes and the face that stands in their place when there is nothing to show in them."""
 
+import textwrap
 from collections.abc import Sequence
 
 from textual.content import Content
 
-from engine.model.watch import EngineInfo, ServiceView
+from engine.model.watch import ComputeState, EngineInfo, ServiceView
 from tui.connection import Connection, ConnectionState
 from tui.presenters.faces import BUSY, service_face
 from tui.presenters.services import state_sentence, tally, url_of
@@ -13,12 +14,18 @@ from tui.text import clean
 from tui.world import World
 
 BRAND = "⌂ homerun"
+_FACE_WIDTH = 72
 
 
 def top_bar(
-    views: Sequence[ServiceView], connection: Connection, busy: Sequence[str], *, brief: bool
+    views: Sequence[ServiceView],
+    connection: Connection,
+    busy: Sequence[str],
+    *,
+    compute: ComputeState | None = None,
+    brief: bool,
 ) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
-    """What is there and how it is; at the right what is going on, and the engine."""
+    """What is there and how it is; at the right what is going on, where instances run, and the engine."""
     left = (Cell(BRAND, "primary"), *(tally(views, brief=brief) if views else ()))
     right: list[Cell] = []
     if busy:
@@ -34,7 +41,11 @@ def top_bar(
             if connection.info is not None:
                 info = connection.info
                 edge = info.edge_url.partition("://")[2] or info.edge_url
-                right.append(Cell(f"{info.compute} · {edge}", "muted"))
+                if compute is not None and compute.problem:
+                    right.append(Cell(f"▲ no {compute.name}" if brief else f"▲ {compute.name} is not there", "warning"))
+                    right.append(Cell(edge, "muted"))
+                else:
+                    right.append(Cell(f"{compute_text(compute) or info.compute} · {edge}", "muted"))
             right.append(Cell("● live", "success"))
     return left, tuple(right)
 
@@ -46,9 +57,19 @@ def who_bar(view: ServiceView, info: EngineInfo | None, *, brief: bool) -> tuple
     return left, (Cell(url.partition("://")[2] if brief else url, "primary"),) if url else ()
 
 
-def why_bar(view: ServiceView) -> tuple[Cell, ...]:
-    """The one sentence about the selected service."""
-    return (state_sentence(view),)
+def compute_text(compute: ComputeState | None) -> str:
+    """Where instances run: "process", "docker 28.2"; "" while that is not known."""
+    if compute is None:
+        return ""
+    return f"{compute.name} {'.'.join(clean(compute.version).split('.')[:2])}".rstrip()
+
+
+def why_bar(view: ServiceView, compute: ComputeState | None = None) -> tuple[Cell, ...]:
+    """The one sentence about the selected service; what is wrong with the container engine where it runs well."""
+    sentence = state_sentence(view)
+    if compute is not None and compute.problem and sentence.role == "muted":
+        return (Cell(clean(compute.problem), "warning"),)
+    return (sentence,)
 
 
 def face(world: World, connection: Connection) -> Content | None:
@@ -71,10 +92,17 @@ def face(world: World, connection: Connection) -> Content | None:
             ("", ""),
             ("", ""),
             ("No services yet. Press n to create the first one.", "bold"),
-            ("A Git repository or a folder with an apprunner.yaml is all it takes:", ""),
+            ("A Git repository, a folder with an apprunner.yaml or an image is all it takes:", ""),
             ("Homerun builds it, runs it here and gives it a URL.", ""),
+            *_trouble(world.compute),
         )
     return None
+
+
+def _trouble(compute: ComputeState | None) -> tuple[tuple[str, str], ...]:
+    if compute is None or not compute.problem:
+        return ()
+    return (("", ""), *((sentence, "$text-warning") for sentence in textwrap.wrap(clean(compute.problem), _FACE_WIDTH)))
 
 
 def _lines(*lines: tuple[str, str]) -> Content:

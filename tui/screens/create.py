@@ -24,14 +24,17 @@ from tui.screens.create_form import (
     FIELDS,
     STEP_OF,
     STEPS,
+    Deployments,
     Form,
+    SourceKind,
     Step,
     filled,
     inspection_of,
     is_local,
     problems_of,
-    repository_url,
     request_of,
+    source_of,
+    unneeded,
     with_cpu,
     with_repository,
 )
@@ -59,7 +62,6 @@ _FROM_FILE = (
     "They come from apprunner.yaml (run.env) as long as the file configures the service, as in App Runner."
     " Choose “Set here” in the build step to give them here."
 )
-_BY_HAND = ("runtime", "build_command", "start_command", "port")
 
 
 class CreateScreen(ModalScreen[CreateServiceRequest | None]):
@@ -129,7 +131,7 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
 
     async def on_mount(self) -> None:
         await self._go(self._step)
-        if self._form.repository:
+        if self._url:
             self._look()
 
     # Going through the steps.
@@ -148,8 +150,8 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
         at_once = "" if step is Step.REVIEW else " · Ctrl+S create now"
         self.query_one("#create").border_subtitle = f"Enter {forward.lower()} · Esc {back.lower()}{at_once}"
         self._show()
-        first = {Step.SOURCE: "repository", Step.SERVICE: "name"}.get(step, "to-next")
-        if step is Step.BUILD and self._form.configuration is ConfigurationSource.API:
+        first = {Step.SOURCE: self._form.kind.value, Step.SERVICE: "name"}.get(step, "to-next")
+        if step is Step.BUILD and not self._form.by_file:
             first = "start_command"
         self.query_one(f"#{first}").focus()
 
@@ -237,11 +239,11 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
         if field in FIELDS[Step.SOURCE]:
             self._stop_advancing()
             self._stop_looking()
-            if field != "repository" or is_local(event.value):
+            if field not in {"repository", "image"} or is_local(event.value):
                 self._look(_TYPING_PAUSE_S)
         self._show()
 
-    @on(Input.Blurred, "#repository, #branch, #directory")
+    @on(Input.Blurred, "#repository, #branch, #directory, #image")
     def _left(self) -> None:
         self._look()
 
@@ -265,6 +267,12 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
                 self._form = replace(self._form, configuration=ConfigurationSource(value))
             case "runtime":
                 self._form = replace(self._form, runtime=ApiRuntime(value))
+            case "kind":
+                self._form = replace(self._form, kind=SourceKind(value))
+                self._stop_advancing()
+                self._stop_looking()
+            case "deployments":
+                self._form = replace(self._form, deployments=Deployments(value))
             case "protocol":
                 self._form = replace(self._form, protocol=HealthCheckProtocol(value))
             case _:
@@ -288,7 +296,7 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
 
     @property
     def _url(self) -> str:
-        return repository_url(self._form.repository, here(), Path.home())
+        return source_of(self._form, here(), Path.home())
 
     @property
     def _wanted(self) -> InspectSourceRequest:
@@ -319,7 +327,7 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
     async def _ask(self, request: InspectSourceRequest, answered: asyncio.Event, after_s: float) -> None:
         try:
             await asyncio.sleep(after_s)
-            self._aside = f"Looking at {self._form.repository.strip()} …"
+            self._aside = f"Looking at {(self._form.image if request.image else self._form.repository).strip()} …"
             self._show()
             found = await self._inspect(request)
         except (EngineError, OSError) as error:
@@ -362,11 +370,11 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
 
     def _show(self) -> None:
         """Everything that follows from the form and from what was found, on the steps seen so far."""
-        form, by_file = self._form, self._form.configuration is ConfigurationSource.REPOSITORY
+        form, by_file = self._form, self._form.by_file
         problems = self._problems()
         said = {field: text for field, text in problems.items() if self._may_say(field)}
         notes = self._notes(problems)
-        hidden = {*(_BY_HAND if by_file else ()), *(() if form.protocol is HealthCheckProtocol.HTTP else ("path",))}
+        hidden = unneeded(form)
         for row in self.query(FormField):
             name = row.name or ""
             row.display = name not in hidden
@@ -399,14 +407,15 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
 
     def _notes(self, problems: Mapping[str, str]) -> dict[str, str | Content]:
         """What is said quietly below the fields; what was found, below the one that it is about."""
-        notes: dict[str, str | Content] = {"repository": self._aside}
-        if self._form.configuration is ConfigurationSource.REPOSITORY:
+        source = self._form.kind.value
+        notes: dict[str, str | Content] = {source: self._aside}
+        if self._form.by_file:
             notes["environment"] = _FROM_FILE
         if self._found is not None:
-            about = next((field for field, problem in problems.items() if self._is_told(problem)), "repository")
+            about = next((field for field, problem in problems.items() if self._is_told(problem)), source)
             notes["branch"] = branches_text(self._found.branches, self._form.branch)
-            notes["repository"] = ""
-            notes["repository" if about == "configuration" else about] = notes[about] = draw_findings(self._found)
+            notes[source] = ""
+            notes[source if about == "configuration" else about] = notes[about] = draw_findings(self._found)
         return notes
 
     def _show_rows(self, place: Widget, sections: Rows) -> None:

@@ -19,6 +19,9 @@ from engine.model.service import (
     ConfigurationSource,
     HealthCheckConfiguration,
     HealthCheckProtocol,
+    ImageConfiguration,
+    ImageRepository,
+    ImageRepositoryType,
     InstanceConfiguration,
     SourceCodeVersion,
     SourceCodeVersionType,
@@ -37,6 +40,21 @@ class Step(StrEnum):
 
 
 STEPS = tuple(Step)
+
+
+class SourceKind(StrEnum):
+    """What a service is made of."""
+
+    REPOSITORY = "repository"
+    IMAGE = "image"
+
+
+class Deployments(StrEnum):
+    """When a new image is deployed."""
+
+    BY_HAND = "by hand"
+    ON_PUSH = "on push"
+
 
 MEMORY_FOR: dict[str, tuple[str, ...]] = {
     "256": ("512", "1024"),
@@ -61,8 +79,9 @@ RUNTIMES: dict[ApiRuntime, str] = {
     ApiRuntime.DOTNET_6: ".NET 6",
     ApiRuntime.PHP_81: "PHP 8.1",
     ApiRuntime.RUBY_31: "Ruby 3.1",
+    ApiRuntime.DOCKER: "Dockerfile in the source",
 }
-"""Every managed runtime by the name that people know, the current ones first."""
+"""Every runtime by the name that people know, the current ones first."""
 
 _RUNTIME_BY_FILE_NAME = {runtime.value.lower().replace("_", ""): runtime for runtime in RUNTIMES}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}")
@@ -70,13 +89,18 @@ _SCP = re.compile(r"[^/]*:")
 _KNOWN_HOST = re.compile(r"(github\.com|gitlab\.com|bitbucket\.org|codeberg\.org)/.")
 _RESERVED = "AWSAPPRUNNER"
 _MOST_TEXT = 51200
+_MOST_IMAGE = 1024
 _MOST_BRANCHES = 200  # as many as an inspection lists; there may be more
 
 
 class Form(Value, frozen=True, kw_only=True):
     """What stands in the fields, as it was typed."""
 
+    kind: SourceKind = SourceKind.REPOSITORY
     repository: str = ""
+    image: str = ""
+    deployments: Deployments = Deployments.BY_HAND
+    """Of an image."""
     branch: str = ""
     directory: str = "/"
     configuration: ConfigurationSource = ConfigurationSource.REPOSITORY
@@ -96,9 +120,22 @@ class Form(Value, frozen=True, kw_only=True):
     healthy: str = "1"
     unhealthy: str = "5"
 
+    @property
+    def is_image(self) -> bool:
+        return self.kind is SourceKind.IMAGE
+
+    @property
+    def by_file(self) -> bool:
+        """An apprunner.yaml says how it is built and started."""
+        return not self.is_image and self.configuration is ConfigurationSource.REPOSITORY
+
+    @property
+    def by_dockerfile(self) -> bool:
+        return not self.is_image and not self.by_file and self.runtime is ApiRuntime.DOCKER
+
 
 FIELDS: dict[Step, tuple[str, ...]] = {
-    Step.SOURCE: ("repository", "branch", "directory"),
+    Step.SOURCE: ("kind", "repository", "image", "branch", "directory", "deployments"),
     Step.BUILD: ("configuration", "runtime", "build_command", "start_command", "port"),
     Step.SERVICE: (
         "name",
@@ -151,12 +188,32 @@ def source_directory(typed: str) -> str:
 
 def inspection_of(form: Form, url: str, *, strict: bool = False) -> InspectSourceRequest:
     """What to ask about the source."""
+    if form.is_image:
+        return InspectSourceRequest(repository_url=url, image=True, strict=strict)
     return InspectSourceRequest(
         repository_url=url,
         branch=form.branch.strip(),
         source_directory=source_directory(form.directory),
         strict=strict,
     )
+
+
+def source_of(form: Form, folder: PurePath, home: PurePath) -> str:
+    """What names the source as the engine takes it; "" for nothing."""
+    return form.image.strip() if form.is_image else repository_url(form.repository, folder, home)
+
+
+def unneeded(form: Form) -> frozenset[str]:
+    """Fields that do not apply to what was chosen so far."""
+    hidden: set[str] = set() if form.protocol is HealthCheckProtocol.HTTP else {"path"}
+    if form.is_image:
+        return frozenset({*hidden, "repository", "branch", "directory", "configuration", "runtime", "build_command"})
+    hidden |= {"image", "deployments"}
+    if form.by_file:
+        hidden |= {"runtime", "build_command", "start_command", "port"}
+    elif form.by_dockerfile:
+        hidden.add("build_command")
+    return frozenset(hidden)
 
 
 def with_repository(form: Form, typed: str, touched: Collection[str]) -> Form:
@@ -177,6 +234,9 @@ def filled(form: Form, found: InspectSourceResponse, touched: Collection[str], n
     name = free_name(found.suggested_name, names) or form.name
     if not found.kind:
         return form if "name" in touched else replace(form, name=name)
+    if found.kind == "image":
+        seen = {"port": str(found.port), "name": name}
+        return replace(form, **{field: value for field, value in seen.items() if field not in touched})
     # A file with a mistake in it is still the way that this repository is configured.
     in_file = bool(found.config_file) or (found.problem is not None and found.problem.kind is FailureKind.CONFIG)
     suggested: dict[str, object] = {
@@ -226,7 +286,22 @@ def problems_of(form: Form, found: InspectSourceResponse | None, names: Collecti
     return {field: problems[field] for field in STEP_OF if field in problems}
 
 
+def _image_problems(form: Form, found: InspectSourceResponse | None) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    if not form.image.strip():
+        problems["image"] = "Give the image as docker pull takes it."
+    elif len(form.image) > _MOST_IMAGE or not form.image.isprintable():
+        problems["image"] = "This is no image reference: it has control characters in it or is too long."
+    elif found and found.problem:
+        problems["image"] = found.problem.message
+    if form.deployments is Deployments.ON_PUSH and "@" in form.image:
+        problems["deployments"] = "An image named by its digest never changes: name a tag, or deploy by hand."
+    return problems
+
+
 def _source_problems(form: Form, found: InspectSourceResponse | None) -> dict[str, str]:
+    if form.is_image:
+        return _image_problems(form, found)
     problems: dict[str, str] = {}
     if not form.repository.strip():
         problems["repository"] = "Give the URL of a Git repository, or the path of a folder."
@@ -244,14 +319,14 @@ def _source_problems(form: Form, found: InspectSourceResponse | None) -> dict[st
 
 
 def _build_problems(form: Form, found: InspectSourceResponse | None) -> dict[str, str]:
-    if form.configuration is ConfigurationSource.REPOSITORY:
+    if form.by_file:
         if found and found.problem and found.problem.kind is FailureKind.CONFIG:
             return {"configuration": found.problem.message}
         if found and found.kind and not found.config_file and not found.problem:
             return {"configuration": "There is no apprunner.yaml in the source directory; set the commands here."}
         return {}
     problems: dict[str, str] = {}
-    if not form.start_command.strip():
+    if not form.start_command.strip() and not (form.is_image or form.by_dockerfile):
         problems["start_command"] = "App Runner needs the command that starts the application."
     for field in ("build_command", "start_command"):
         if not getattr(form, field).isprintable():
@@ -272,7 +347,7 @@ def _service_problems(form: Form, names: Collection[str]) -> dict[str, str]:
         problems["name"] = f"There is a service named {name} already."
     if form.memory not in MEMORY_FOR.get(form.cpu, ()):
         problems["memory"] = "App Runner does not offer this memory with this CPU."
-    if form.configuration is ConfigurationSource.API:
+    if not form.by_file:
         _, problem = parse_environment(form.environment)
         if problem:
             problems["environment"] = problem
@@ -289,8 +364,7 @@ def _is_number(text: str, least: int, most: int) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 5 and least <= int(text) <= most
 
 
-def request_of(form: Form, url: str) -> CreateServiceRequest:
-    """The request that a form without problems comes to."""
+def _code_source(form: Form, url: str) -> SourceConfiguration:
     code = CodeConfiguration(configuration_source=form.configuration)
     if form.configuration is ConfigurationSource.API:
         variables, _ = parse_environment(form.environment)
@@ -298,25 +372,47 @@ def request_of(form: Form, url: str) -> CreateServiceRequest:
             configuration_source=form.configuration,
             code_configuration_values=CodeConfigurationValues(
                 runtime=form.runtime,
-                build_command=form.build_command.strip() or None,
-                start_command=form.start_command.strip(),
+                build_command=None if form.by_dockerfile else form.build_command.strip() or None,
+                start_command=form.start_command.strip() or None,
                 port=form.port.strip(),
                 runtime_environment_variables=variables or None,
             ),
         )
+    return SourceConfiguration(
+        code_repository=CodeRepository(
+            repository_url=url,
+            source_code_version=SourceCodeVersion(type=SourceCodeVersionType.BRANCH, value=form.branch.strip()),
+            code_configuration=code,
+            source_directory=source_directory(form.directory),
+        ),
+        # There is nothing yet that would deploy a repository by itself.
+        auto_deployments_enabled=False,
+    )
+
+
+def _image_source(form: Form, reference: str) -> SourceConfiguration:
+    variables, _ = parse_environment(form.environment)
+    public = reference.startswith("public.ecr.aws/")
+    return SourceConfiguration(
+        image_repository=ImageRepository(
+            image_identifier=reference,
+            image_repository_type=ImageRepositoryType.ECR_PUBLIC if public else ImageRepositoryType.ECR,
+            image_configuration=ImageConfiguration(
+                port=form.port.strip(),
+                start_command=form.start_command.strip() or None,
+                runtime_environment_variables=variables or None,
+            ),
+        ),
+        auto_deployments_enabled=form.deployments is Deployments.ON_PUSH,
+    )
+
+
+def request_of(form: Form, url: str) -> CreateServiceRequest:
+    """The request that a form without problems comes to."""
     is_http = form.protocol is HealthCheckProtocol.HTTP
     return CreateServiceRequest(
         service_name=form.name.strip(),
-        source_configuration=SourceConfiguration(
-            code_repository=CodeRepository(
-                repository_url=url,
-                source_code_version=SourceCodeVersion(type=SourceCodeVersionType.BRANCH, value=form.branch.strip()),
-                code_configuration=code,
-                source_directory=source_directory(form.directory),
-            ),
-            # There is nothing yet that would deploy by itself.
-            auto_deployments_enabled=False,
-        ),
+        source_configuration=_image_source(form, url) if form.is_image else _code_source(form, url),
         instance_configuration=InstanceConfiguration(cpu=form.cpu, memory=form.memory),
         health_check_configuration=HealthCheckConfiguration(
             protocol=form.protocol,

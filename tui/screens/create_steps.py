@@ -10,7 +10,7 @@ from textual.widgets import Static, TextArea
 
 from engine.model.service import ConfigurationSource, HealthCheckProtocol
 from engine.model.watch import InspectSourceResponse
-from tui.screens.create_form import MEMORY_FOR, RUNTIMES, STEPS, Form, Step
+from tui.screens.create_form import MEMORY_FOR, RUNTIMES, STEPS, Deployments, Form, SourceKind, Step
 from tui.screens.create_words import cpu_text, findings_of, memory_text
 from tui.text import clean
 from tui.widgets.choice import Choice, Option
@@ -46,10 +46,15 @@ def step_fields(step: Step, form: Form, branches: Suggester) -> Iterator[Widget]
 
 
 def _source_step(form: Form, branches: Suggester) -> Iterator[Widget]:
-    yield Static("Where is the code? A Git URL, or a folder here (Tab completes it).", classes="question")
+    yield Static("Where does it come from? Code is built here, an image is run as it is.", classes="question")
+    kinds = [("Repository or folder", SourceKind.REPOSITORY.value), ("Container image", SourceKind.IMAGE.value)]
+    yield _choice("Source", "kind", kinds, form.kind.value)
+    yield _entry("Image", "image", form, "nginx:latest or ghcr.io/you/app:1.2")
     yield _entry("Repository", "repository", form, "https://github.com/you/app or ~/code/app", FolderSuggester())
     yield _entry("Branch", "branch", form, "the default branch", branches)
     yield _entry("Directory", "directory", form, "/")
+    ways = [("By hand", Deployments.BY_HAND.value), ("On every push", Deployments.ON_PUSH.value)]
+    yield _choice("Deployments", "deployments", ways, form.deployments.value)
 
 
 def _build_step(form: Form) -> Iterator[Widget]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from engine.model.base import Value
 from engine.model.service import ConfigurationSource, HealthCheckProtocol
 from engine.model.watch import InspectSourceResponse
-from tui.screens.create_form import RUNTIMES, Form, parse_environment, source_directory
+from tui.screens.create_form import RUNTIMES, Deployments, Form, parse_environment, source_directory
 
 
 def cpu_text(cpu: str) -> str:
@@ -27,6 +27,32 @@ Rows = Mapping[str, tuple[tuple[str, str], ...]]
 
 def review_of(form: Form, url: str, found: InspectSourceResponse | None) -> Rows:
     """Everything that is going to be created, in words. Values are as untrusted as what they come from."""
+    return {
+        "Source": _reviewed_image(form, found) if form.is_image else _reviewed_repository(form, url, found),
+        "Build": _reviewed_start(form) if form.is_image else _reviewed_build(form, found),
+        "Service": (
+            ("Name", form.name.strip()),
+            ("Instances", f"{cpu_text(form.cpu)}, {memory_text(form.memory)} each"),
+            ("Environment", _reviewed_environment(form)),
+            ("Health check", _reviewed_check(form)),
+        ),
+    }
+
+
+def _reviewed_image(form: Form, found: InspectSourceResponse | None) -> tuple[tuple[str, str], ...]:
+    rows = [("Image", form.image.strip())]
+    if found and found.revision and found.revision.id:
+        rows.append(("Digest", found.revision.id))
+    by_itself = form.deployments is Deployments.ON_PUSH
+    rows.append(("Deployments", "when its tag moves" if by_itself else "by hand, with d"))
+    return tuple(rows)
+
+
+def _reviewed_start(form: Form) -> tuple[tuple[str, str], ...]:
+    return (("Start", form.start_command.strip() or "as the image says"), ("Port", form.port.strip()))
+
+
+def _reviewed_repository(form: Form, url: str, found: InspectSourceResponse | None) -> tuple[tuple[str, str], ...]:
     revision = found.revision if found else None
     commit = f"{revision.short} {revision.title}".strip() if revision and revision.kind == "commit" else ""
     source = [("Repository", _CREDENTIALS.sub("***@", url))]
@@ -35,16 +61,7 @@ def review_of(form: Form, url: str, found: InspectSourceResponse | None) -> Rows
     if source_directory(form.directory) != "/":
         source.append(("Directory", source_directory(form.directory)))
     source.append(("Deployments", "by hand, with d"))
-    return {
-        "Source": tuple(source),
-        "Build": _reviewed_build(form, found),
-        "Service": (
-            ("Name", form.name.strip()),
-            ("Instances", f"{cpu_text(form.cpu)}, {memory_text(form.memory)} each"),
-            ("Environment", _reviewed_environment(form)),
-            ("Health check", _reviewed_check(form)),
-        ),
-    }
+    return tuple(source)
 
 
 def _reviewed_build(form: Form, found: InspectSourceResponse | None) -> tuple[tuple[str, str], ...]:
@@ -58,6 +75,12 @@ def _reviewed_build(form: Form, found: InspectSourceResponse | None) -> tuple[tu
                 ("Port", str(found.port)),
             ]
         return tuple(rows)
+    if form.by_dockerfile:
+        return (
+            ("Runtime", RUNTIMES[form.runtime]),
+            ("Start", form.start_command.strip() or "as the Dockerfile says"),
+            ("Port", form.port.strip()),
+        )
     return (
         ("Runtime", RUNTIMES[form.runtime]),
         ("Build", form.build_command.strip() or "nothing to build"),
@@ -67,7 +90,7 @@ def _reviewed_build(form: Form, found: InspectSourceResponse | None) -> tuple[tu
 
 
 def _reviewed_environment(form: Form) -> str:
-    if form.configuration is ConfigurationSource.REPOSITORY:
+    if form.by_file:
         return "as the file sets it"
     variables, _ = parse_environment(form.environment)
     return ", ".join(variables) or "none"
@@ -112,7 +135,7 @@ def findings_of(found: InspectSourceResponse) -> tuple[Finding, ...]:
         lines.append(
             Finding("note", f"No apprunner.yaml. It looks like {runtime}; the next step suggests the commands.")
         )
-    elif found.kind:
+    elif found.kind and found.kind != "image":
         lines.append(Finding("note", "No apprunner.yaml. The next step asks how to build and start it."))
     lines += [Finding("note", notice) for notice in found.notices]
     return tuple(lines)
@@ -120,6 +143,8 @@ def findings_of(found: InspectSourceResponse) -> tuple[Finding, ...]:
 
 def _found_source(found: InspectSourceResponse) -> str:
     revision = found.revision
+    if revision is not None and revision.kind == "image":
+        return f"Image {revision.title}:{revision.branch}, {revision.short}".rstrip(", ")
     if revision is None or revision.kind != "commit":
         return "A folder without Git: every deployment takes it as it is then."
     return " ".join(filter(None, ("Git,", revision.branch, revision.short, revision.title)))

@@ -285,7 +285,7 @@ class Dashboard(Screen[None]):
         world, connection = self.bridge.world, self.home.connection
         views = list(world.services.values()) if world.loaded else []
         self.top.left, self.top.right = status.top_bar(
-            views, connection, self.home.busy, brief=self.size.width < NARROW
+            views, connection, self.home.busy, compute=world.compute, brief=self.size.width < NARROW
         )
         face = status.face(world, connection)
         # Not a class on the screen: that would style every widget anew.
@@ -305,7 +305,7 @@ class Dashboard(Screen[None]):
         view = self.view
         brief, info = self.size.width < NARROW, self.home.connection.info
         self.who.left, self.who.right = status.who_bar(view, info, brief=brief) if view else ((), ())
-        self.why.left = status.why_bar(view) if view else ()
+        self.why.left = status.why_bar(view, self.bridge.world.compute) if view else ()
         self._show_keys()
 
     def _show_keys(self) -> None:

@@ -107,13 +107,6 @@ def test_an_address_that_is_taken_is_named(homerun):
             assert "Traceback" not in answer.stderr
 
 
-def test_docker_is_refused_in_words_until_it_is_there(homerun):
-    answer = homerun("serve", "--compute", "docker", "--api", "127.0.0.1:0", "--edge", "127.0.0.1:0", check=False)
-
-    assert answer.returncode == 1
-    assert "--compute process" in answer.stderr
-
-
 def test_credentials_are_stable_and_private(homerun, tmp_path):
     first, second = json.loads(homerun("credentials").stdout), json.loads(homerun("credentials").stdout)
 

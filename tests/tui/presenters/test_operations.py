@@ -5,12 +5,14 @@ import pytest
 from engine.model.errors import Failure, FailureKind
 from engine.model.operation import OperationStatus, OperationStep, OperationType
 from engine.model.service import ServiceStatus
+from engine.model.watch import Progress
 from tui.presenters.faces import operation_face
 from tui.presenters.operations import (
     STEPS,
     detail_cell,
     operation_cells,
     operation_content,
+    progress_bar,
     steps_content,
     why_waiting,
 )
@@ -93,10 +95,30 @@ def test_a_failure_tells_cause_exit_code_hint_and_evidence(fake, shop):
     assert detail_cell(failed, None).text == fake.BUILD_FAILURE.message
 
 
+def test_a_pull_under_way_has_a_bar_and_says_how_much(fake, shop):
+    started = fake.operation(shop, 1, status=OperationStatus.IN_PROGRESS, step=OperationStep.FETCH)
+    progress = Progress(done=12_100_000, total=28_000_000, text="12.1 of 28.0 MB, 3 of 5 layers")
+    view = fake.view(shop, operation=started, progress=progress)
+
+    assert detail_cell(started, view).text == "━━━━━─────── 43 % · 12.1 of 28.0 MB, 3 of 5 layers"
+    assert "12.1 of 28.0 MB, 3 of 5 layers" in operation_content(started, view).plain
+    other = fake.operation(shop, 2, status=OperationStatus.IN_PROGRESS, step=OperationStep.FETCH)
+    assert "MB" not in detail_cell(other, view).text
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "bar"),
+    [(0, 10, "──── 0 %"), (10, 10, "━━━━ 100 %"), (5, 8, "━━╸─ 62 %"), (20, 10, "━━━━ 100 %"), (5, 0, "")],
+)
+def test_a_bar_never_leaves_its_bounds(done, total, bar):
+    assert progress_bar(Progress(done=done, total=total, text="x"), 4) == bar
+
+
 @pytest.mark.parametrize("kind", FailureKind)
 def test_every_kind_of_failure_has_words(fake, shop, kind):
     failed = fake.operation(shop, 1, status=OperationStatus.FAILED, failure=Failure(kind=kind, message="m"))
-    assert operation_content(failed).plain.startswith("✕ Deploy failed: the ") or kind is FailureKind.INTERNAL
+    said = operation_content(failed).plain
+    assert said.startswith("✕ Deploy failed: the ") or kind in {FailureKind.INTERNAL, FailureKind.COMPUTE}
 
 
 def test_evidence_is_cleaned_and_never_markup(fake, shop):

@@ -12,7 +12,7 @@ from engine.model.version import Revision
 from engine.model.watch import InspectSourceResponse
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.create import CreateScreen
-from tui.screens.create_form import STEPS, Form, Step
+from tui.screens.create_form import STEPS, Form, SourceKind, Step
 from tui.widgets.form_field import FormField
 
 pytestmark = pytest.mark.slow  # a whole screen
@@ -418,6 +418,21 @@ async def test_a_refused_form_opens_again_with_the_reason(app_with, settled, ins
         assert app.screen.form == form
 
 
+IMAGE = InspectSourceResponse(
+    kind="image",
+    revision=Revision(id="sha256:" + "5b2a1c9d" * 8, kind="image", branch="latest", title="nginx"),
+    suggested_name="nginx",
+    port=80,
+)
+DENIED = InspectSourceResponse(
+    kind="image",
+    suggested_name="app-service",
+    problem=Failure(
+        kind=FailureKind.IMAGE,
+        message="There is no image ghcr.io/you/app in ghcr.io, or it may not be read without credentials.",
+        hint="Check its name; for a private one log in with docker login ghcr.io, or use a connection.",
+    ),
+)
 FACES = {
     "source": (WITH_FILE, "https://github.com/you/python-hello", Step.SOURCE),
     "source-empty": (WITH_FILE, "", Step.SOURCE),
@@ -428,6 +443,10 @@ FACES = {
     "service": (WITHOUT_FILE, "/srv/shop", Step.SERVICE),
     "service-wrong": (WITHOUT_FILE, "/srv/shop", Step.SERVICE),
     "review": (WITH_FILE, "https://github.com/you/python-hello", Step.REVIEW),
+    "image": (IMAGE, "image:nginx:latest", Step.SOURCE),
+    "image-denied": (DENIED, "image:ghcr.io/you/app:1.2", Step.SOURCE),
+    "image-start": (IMAGE, "image:nginx:latest", Step.BUILD),
+    "image-review": (IMAGE, "image:nginx:latest", Step.REVIEW),
 }
 
 
@@ -438,7 +457,9 @@ def test_faces(snap_compare, app_with, settled, face, size):
     answer, url, step = FACES[face]
     inspector = Inspector(answer)
     screen = CreateScreen(inspector, names={"taken"})
-    screen._form, screen._step = Form(repository=url), step
+    kind, colon, image = url.partition(":")
+    form = Form(kind=SourceKind.IMAGE, image=image) if colon and kind == "image" else Form(repository=url)
+    screen._form, screen._step = form, step
     screen._attempted.update(STEPS[: STEPS.index(step)] or [Step.SOURCE] * bool(url))
 
     async def arrange(pilot):
