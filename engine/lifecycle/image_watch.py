@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 AFTER_RESUME = "next"
 """In place of a digest: whatever the next look finds counts as seen. App Runner, too, deploys nothing on resume."""
 _LOCAL_LOOK_S = 30.0
+_AWAY_PAUSE_S = 0.3
 
 
 class Finding(StrEnum):
@@ -144,6 +145,7 @@ class ImageWatch:
                     self._journal.event(service_id, events.watch_recovered(reference))
                 failures = 0
             except ComputeUnavailable:
+                await self._clock.sleep(_AWAY_PAUSE_S)  # that it is away may not have been noticed yet
                 await self._compute.available()
                 continue
             except HomerunError as error:

@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import stat
+from types import SimpleNamespace
 
 import docker
 import pytest
 from msgspec.structs import replace
 
+from engine.compute.base import ComputeUnavailable
 from engine.compute.docker.compute import DockerCompute
 from engine.compute.docker.labels import names_of
 from engine.engine import Engine
+from engine.lifecycle.image_watch import ImageWatch
 from engine.model.actions.service import (
     CreateServiceRequest,
     DeleteServiceRequest,
@@ -34,6 +38,8 @@ from engine.model.service import (
     ServiceStatus,
     SourceConfiguration,
 )
+from engine.model.settings import Settings
+from engine.model.version import Artifact
 from tests.docker.daemon import Daemon
 from tests.docker.registry import PROGRAM, Registry, pushed, remove_images_of
 from tests.docker.standin import FakeEngine, NewerEngine
@@ -392,12 +398,50 @@ async def test_a_deleted_service_that_ran_leaves_no_image(driver, repository, le
     await driver.eventually(lambda: left_behind() == [names_of(driver.home).network])
 
 
-class TestAnEngineThatGoesAway:
-    """A daemon of the test's own, stopped and started in the middle.
+async def test_watching_an_image_leaves_the_loop_to_others_while_the_engine_is_away():
+    """The engine has gone away a moment ago, and its compute has not noticed yet."""
+    away, service = ComputeUnavailable("It is away."), "5" * 32
 
-    Services are not watched: image_watch.py asks an engine that has gone away again and again, without a pause, and
-    then nothing else in Homerun runs any more (as in wait(), see tests/engine/compute/docker/test_compute.py).
-    """
+    async def local_image(_: object) -> None:
+        raise away
+
+    async def available() -> None:
+        return
+
+    version = SimpleNamespace(artifact=Artifact(path="a:v1", image="sha256:1"), revision=None, number=1)
+    watch = ImageWatch(
+        store=SimpleNamespace(
+            services={service: SimpleNamespace(serving_version_id="v")},
+            versions={"v": version},
+            versions_of=lambda _: [version],
+        ),
+        compute=SimpleNamespace(local_image=local_image, available=available),
+        images=None,
+        journal=SimpleNamespace(event=lambda *_: None),
+        clock=SystemClock(),
+        settings=Settings(),
+        deploy=None,
+    )
+
+    def give_up(*_: object) -> None:
+        raise AssertionError("nobody else runs any more")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, 2.0)
+    watching = asyncio.create_task(watch._watch(service, "a:1", asyncio.Event()))
+    try:
+        await asyncio.sleep(0.2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        watching.cancel()
+        (end,) = await asyncio.gather(watching, return_exceptions=True)
+
+    assert isinstance(end, asyncio.CancelledError)
+
+
+class TestAnEngineThatGoesAway:
+    """A daemon of the test's own, stopped and started in the middle."""
 
     @pytest.fixture
     def daemon(self):
@@ -423,7 +467,7 @@ class TestAnEngineThatGoesAway:
         return name
 
     async def test_is_told_and_when_it_is_back_everything_serves_again(self, driver, daemon, carried):
-        service = await running(driver, await create(driver, carried, watched=False))
+        service = await running(driver, await create(driver, carried))
         await asyncio.to_thread(daemon.stop)
         await driver.eventually(lambda: driver.engine._compute.state.problem, timeout_s=20)
         assert "container engine" in driver.engine._compute.state.problem
@@ -436,10 +480,10 @@ class TestAnEngineThatGoesAway:
         assert len(view(driver, service).instances) == 1
 
     async def test_holds_up_a_deployment_until_it_is_back(self, driver, daemon, carried):
-        await running(driver, await create(driver, carried, "first-service", watched=False))
+        await running(driver, await create(driver, carried, "first-service"))
         await asyncio.to_thread(daemon.stop)
         await driver.eventually(lambda: driver.engine._compute.state.problem, timeout_s=20)
-        service = await create(driver, carried, "second-service", watched=False)
+        service = await create(driver, carried, "second-service")
         await driver.eventually(lambda: "container engine" in view(driver, service).waiting, timeout_s=20)
         assert (await driver.describe(service)).status is ServiceStatus.OPERATION_IN_PROGRESS
 
@@ -449,7 +493,7 @@ class TestAnEngineThatGoesAway:
         assert await driver.operations(service) == ["CREATE_SERVICE SUCCEEDED"]
 
     async def test_keeps_a_deletion_waiting_and_nothing_is_left(self, driver, daemon, carried):
-        service = await running(driver, await create(driver, carried, watched=False))
+        service = await running(driver, await create(driver, carried))
         await asyncio.to_thread(daemon.stop)
         await driver.eventually(lambda: driver.engine._compute.state.problem, timeout_s=20)
         await driver.engine.call(DeleteServiceRequest(service_arn=service.service_arn))
@@ -464,7 +508,7 @@ class TestAnEngineThatGoesAway:
         self, home, engine_settings, daemon, carried
     ):
         driver = Driver(await Engine.open(home, engine_settings), home)
-        service = await running(driver, await create(driver, carried, watched=False))
+        service = await running(driver, await create(driver, carried))
         await driver.engine.close()
         await asyncio.to_thread(daemon.stop)
         driver = Driver(await Engine.open(home, engine_settings), home)

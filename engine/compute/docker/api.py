@@ -207,6 +207,11 @@ def unavailable(endpoint: Endpoint, error: Broken) -> ComputeUnavailable:
     """Why no engine answers, in one sentence with what to do."""
     where, cause = endpoint.display, error.cause
     match cause:
+        case FileNotFoundError() if endpoint.certificates:
+            return ComputeUnavailable(
+                f"The certificates for the container engine at {where} are not in {endpoint.certificates}.",
+                "Put ca.pem, cert.pem and key.pem there, or set DOCKER_CERT_PATH.",
+            )
         case FileNotFoundError():
             return ComputeUnavailable(
                 f"There is no container engine at {where}.", "Start it (sudo systemctl start docker), or install one."

@@ -295,7 +295,8 @@ class DockerCompute:
             "GET", "/images/json", query={"filters": {"reference": [f"{self._names.images}*"]}}
         )
         for image in images:
-            for name in image.get("RepoTags") or ():
+            for tag in image.get("RepoTags") or ():
+                name = tag.removeprefix("localhost/")  # Podman's way
                 is_ours = name.startswith(self._names.images) and not name.startswith(f"{self._names.images}pulled:")
                 if is_ours and name not in names:
                     await self.discard(Artifact(path=name, image=image["Id"]))

@@ -1,5 +1,6 @@
 """Where a container engine listens, as the docker command finds it, then where rootless Docker and Podman put it."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,8 @@ def sockets(environ: Mapping[str, str]) -> list[str]:
 
 def parse_host(host: str, environ: Mapping[str, str], said_by: str) -> Endpoint:
     """An address as DOCKER_HOST spells it. Raises AddressError for one that is not on this machine, and others."""
+    if host.startswith("/"):
+        return Endpoint(path=host)
     parts = urlsplit(host if "://" in host else f"tcp://{host}")
     if parts.scheme == "unix" and parts.path:
         return Endpoint(path=parts.path)
@@ -53,7 +56,7 @@ def parse_host(host: str, environ: Mapping[str, str], said_by: str) -> Endpoint:
             name, port = parts.hostname or "", parts.port or (2376 if parts.scheme == "https" else 2375)
         except ValueError:
             raise AddressError(f"{said_by} is {host}, whose port is no number from 1 to 65535.") from None
-        if name not in _LOCAL:
+        if name not in _LOCAL and not _is_loopback(name):
             raise AddressError(
                 f"{said_by} is {host}, an engine on another machine: its containers cannot be reached from here."
                 " Use an engine on this machine."
@@ -67,6 +70,13 @@ def parse_host(host: str, environ: Mapping[str, str], said_by: str) -> Endpoint:
             " from here. Run Homerun over there."
         )
     raise AddressError(f"{said_by} is {host}: expected unix:///path/to/docker.sock or tcp://127.0.0.1:2375.")
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _context_host(environ: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import shutil
 
@@ -64,22 +65,18 @@ def private_registry(registry_at):
 @pytest.fixture
 def image(client):
     """`image("text")` is one on this machine that prints the text; all of them are removed at the end."""
-    names = []
+    made = []
 
     def image(text: str, *changes: str) -> str:
         name = f"homerun-tests/{new_id()[:12]}:1"
         changes = ("WORKDIR /app", 'CMD ["cat", "said"]', "EXPOSE 5000/tcp 53/udp", *changes)
-        image_with(client, name, {"app/said": text}, changes=changes, base=TOOLS)
-        names.append(name)
+        made.extend((name, image_with(client, name, {"app/said": text}, changes=changes, base=TOOLS)))
         return name
 
     yield image
-    for name in names:
-        for left in (name, name.rpartition(":")[0]):
-            try:
-                client.images.remove(left, force=True)
-            except docker.errors.ImageNotFound:
-                continue
+    for left in made:  # by its id, too: a test may have moved the name
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            client.images.remove(left, force=True)
 
 
 @pytest.fixture

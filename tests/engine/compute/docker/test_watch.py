@@ -7,6 +7,7 @@ import pytest
 
 from engine.compute.docker import watch as watch_module
 from engine.compute.docker.api import DockerApi
+from engine.compute.docker.times import nanoseconds, seconds
 from engine.compute.docker.watch import ContainerWatch, exit_of
 from engine.model.clock import SystemClock
 from engine.model.instance import Exit
