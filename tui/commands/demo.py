@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.model.api import EngineApi
 from engine.model.home import Home
+from engine.model.settings import Settings
 from tui.commands.screen import show
 from tui.demo.samples_home import available, create_request, write_repository
 from tui.demo.traffic import Target, generate
@@ -36,6 +37,10 @@ async def demo(*, traffic: bool, compute: str = "process") -> int:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if compute != "process":
+            from engine.compute.docker.forget import forget_home  # only here: it takes a moment to import
+
+            await forget_home(Home(path=folder / "home"), Settings())
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 

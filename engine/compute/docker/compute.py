@@ -134,10 +134,10 @@ class DockerCompute:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(copy.close() for copy in self._copies.values()))
         self._copies.clear()
-        if self._network and self._network.name:
+        if self._machine and not self._machine.podman:
             with contextlib.suppress(HomerunError, TimeoutError):  # it stays while a container is on it
                 async with asyncio.timeout(_LAST_CALL_S):
-                    await self._api.call("DELETE", f"/networks/{self._network.name}")
+                    await self._api.call("DELETE", f"/networks/{self._names.network}")
 
     async def available(self) -> None:
         await self._watch.available()
