@@ -179,8 +179,16 @@ class _Reading:
             _, _, suggestion = error.failure.hint.partition(": ")
             self.findings.refuse(leaf.line, error.failure.message, fix={"runtime": suggestion})
             return None
+        if by_file is not None and runtime.family is not RuntimeFamily.DOCKER and self._says_nothing_else():
+            said = f"the Dockerfile is built and run, since nothing says how {runtime.name} would be built or started"
+            self.findings.notice(by_file.line, f"{said}. App Runner itself builds no Dockerfile.")
+            return DOCKER
         self._said(leaf, notices)
         return self._locked(runtime)
+
+    def _says_nothing_else(self) -> bool:
+        """Whether there is neither a build nor a start: a Dockerfile says both."""
+        return not any(path in COMMAND_LISTS or path == ("run", "command") for path in self.leaves)
 
     def _dockerfile(self, runtime: Runtime | None) -> str:
         leaf = self.leaves.get(_DOCKERFILE)
@@ -203,6 +211,10 @@ class _Reading:
             )
         return path
 
+    def _dockerfile_named(self) -> str:
+        leaf = self.leaves.get(_DOCKERFILE)
+        return leaf.node.value if leaf and isinstance(leaf.node, Text) and leaf.node.value else "Dockerfile"
+
     def _no_commands(self, *phases: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         """A Dockerfile has its own build. What only says "docker build" again is left out, anything else refused."""
         commands = [command for phase in phases for command in phase]
@@ -214,6 +226,7 @@ class _Reading:
                 self.findings.refuse(
                     leaf.line,
                     f"{leaf.key} does not go with the runtime docker, whose Dockerfile has the build",
+                    fix={"runtime": "docker"} | nested(_DOCKERFILE, self._dockerfile_named()),
                     advice="Move the commands into the Dockerfile as RUN lines.",
                 )
         return (), (), ()

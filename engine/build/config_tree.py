@@ -124,7 +124,7 @@ def _walk(section: Path, fields: Fields, leaves: Leaves, findings: Findings) -> 
             continue
         seen[name] = key.line
         spot = place(section, name)
-        if spot is None:
+        if spot is None or (findings.strict and spot.path == ("build", "dockerfile")):  # ours, not App Runner's
             _unknown(section, key, findings)
             continue
         if not spot.exact and not findings.understand(

@@ -6,7 +6,8 @@ while a command runs: nothing of them is in a layer, in the image's configuratio
 
 import json
 import posixpath
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 from engine.build.base_images import BaseImages
 from engine.build.install_steps import Install
@@ -54,6 +55,10 @@ _CACHES = {
 """What package managers download is kept between builds, and out of the image."""
 
 
+_ESCAPE = re.compile(r"(?:#[^\n]*\n)*?#[ \t]*escape[ \t]*=[ \t]*([`\\])", re.IGNORECASE)
+_HERE = re.compile(r"\d*<<(-?)(['\"]?)([A-Za-z_]\w*)\2")
+
+
 class _Writer:
     def __init__(self, plan: BuildPlan) -> None:
         self.plan = plan
@@ -72,8 +77,10 @@ class _Writer:
         mounts = f"--mount=type=bind,source={PRIVATE},target={MOUNT} {_CACHES.get(self.plan.runtime.family, '')}"
         for command in commands:
             # One stream, so that what is printed stays in its order.
-            argv = ["/bin/sh", "-c", f"exec 2>&1; . {MOUNT}/env; {command}", f"{MARK}{len(self.steps)}"]
-            self.lines.append(f"RUN {mounts}{json.dumps(argv, ensure_ascii=False)}")
+            argv = ["/bin/sh", "-c", f"exec 2>&1; . {MOUNT}/env; : {MARK}{len(self.steps)}; {command}"]
+            # Newer builders look for here-documents of their own in the line.
+            text = json.dumps(argv).replace("<", "\\u003c")
+            self.lines.append(f"RUN {mounts}{text}")
             self.steps.append(Step(phase=phase, command=command))
 
 
@@ -105,6 +112,8 @@ def recipe_of(plan: BuildPlan, bases: BaseImages, install: Install) -> Recipe:
         writer.stage(bases.run, IMAGE)
         writer.copy("/app/", "/app/", stage="build")
         needed.append(bases.run)
+        if plan.build:
+            notices.append("What the build installed outside the source folder stays behind (strict).")
     else:
         writer.run(Phase.BUILD, rest)
         writer.stage("build", IMAGE)
@@ -142,14 +151,36 @@ def json_path(path: str) -> str:
 def from_images(text: str) -> tuple[str, ...]:
     """The images that a user's Dockerfile begins stages from, as far as it says them without variables."""
     found: dict[str, None] = {}
-    stages: set[str] = set()
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) < 2 or words[0].upper() != "FROM":
+    stages = {"scratch"}
+    for words in map(str.split, _instructions(text)):
+        if words[0].upper() != "FROM":
             continue
-        words = [word for word in words[1:] if not word.startswith("--")]
-        if words and words[0] not in stages and words[0].lower() != "scratch" and "$" not in words[0]:
-            found[words[0]] = None
-        if len(words) > 2 and words[1].upper() == "AS":
-            stages.add(words[2])
+        base, *named = [word for word in words[1:] if not word.startswith("--")] or ("$",)
+        if base.lower() not in stages and "$" not in base:
+            found[base] = None
+        if len(named) > 1 and named[0].upper() == "AS":
+            stages.add(named[1].lower())
     return tuple(found)
+
+
+def _instructions(text: str) -> Iterator[str]:
+    """Whole instructions: continued lines joined, without comments and the lines of here-documents."""
+    escape = re.escape(found.group(1)) if (found := _ESCAPE.match(text)) else r"\\"
+    lines = iter(text.removeprefix("\ufeff").splitlines())
+    whole = ""
+    for line in lines:
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        whole += re.sub(rf"{escape}\s*$", " ", line)
+        if re.search(rf"{escape}\s*$", line):
+            continue
+        if whole.strip():
+            yield whole
+        if whole.split()[:1] and whole.split()[0].upper() in ("RUN", "COPY", "ADD"):
+            for dash, _, end in _HERE.findall(whole):
+                for inner in lines:
+                    if (inner.lstrip("\t") if dash else inner) == end:
+                        break
+        whole = ""
+    if whole.strip():
+        yield whole

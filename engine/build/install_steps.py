@@ -4,37 +4,35 @@ Such commands get a layer of their own: while those files are unchanged they cos
 the rest of the source makes no difference to them; in doubt nothing is moved. Pure.
 """
 
-import json
+import fnmatch
 import re
-import shlex
-from collections.abc import Mapping
 
+from engine.build.install_around import Needs, Surroundings
+from engine.build.install_node import node_needs
+from engine.build.install_others import other_needs
+from engine.build.install_python import python_needs
 from engine.model.base import Value
 
-_PIP = re.compile(r"(?:python[\d.]*\s+-m\s+)?pip[\d.]*\s+install\s+(.*)")
-_NODE = re.compile(
-    r"(?:npm\s+(?:ci|install|i)|yarn(?:\s+install)?|pnpm\s+(?:install|i))((?:\s+--?[\w-]+(?:=[\w-]+)?)*)\s*"
-)
-_NODE_GLOBAL = re.compile(r"npm\s+(?:install|i)\s+(?:-g|--global)\s+([\w@./-]+(?:\s+[\w@./-]+)*)")
-_PIP_FLAGS = re.compile(r"-U|--upgrade|--no-cache-dir|--quiet|-q|--user|--disable-pip-version-check|--pre|--no-deps")
-_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._-]*\])?(?:(?:[=<>!~]=?=?)[A-Za-z0-9.*+!,<>=~-]+)?")
-_NODE_FILES = (
-    "package.json",
-    "package-lock.json",
-    "npm-shrinkwrap.json",
-    "yarn.lock",
-    "pnpm-lock.yaml",
-    ".npmrc",
-    ".yarnrc",
-)
-_NODE_REFUSED = (".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs", "node_modules", "patches", "lerna.json")
-_LIFECYCLE = ("preinstall", "install", "postinstall", "prepare", "prepublish", "preprepare", "postprepare")
-_LOCAL = ("file:", "link:", "workspace:", "portal:", "./", "../", "/")
-_INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
-_REQUIREMENT_OPTION = re.compile(
-    r"--(?:index-url|extra-index-url|no-index|pre|prefer-binary|require-hashes|trusted-host)\b"
-)
-_DEPTH = 5
+_PIECE = re.compile(r"""[ \t]+|&&|'[^'\n]*'|"[^"$`\\\n]*"|[\w./@:=+,%^~!\[\]-]+""")
+"""All that a command may consist of; no variables, no redirections, no other operators."""
+_TOOL = re.compile(r"(?:pip|uv|npm_config|yarn|pnpm|corepack|bundle|gem)_", re.IGNORECASE)
+_HARMLESS_WORDS = """
+pip_index_url pip_extra_index_url pip_trusted_host pip_timeout pip_default_timeout pip_retries pip_no_cache_dir
+pip_disable_pip_version_check pip_root_user_action pip_prefer_binary pip_only_binary pip_no_binary pip_pre
+pip_no_input pip_quiet pip_verbose pip_progress_bar pip_no_color npm_config_registry npm_config_fund npm_config_audit
+npm_config_update_notifier npm_config_loglevel npm_config_progress npm_config_legacy_peer_deps npm_config_strict_ssl
+npm_config_engine_strict npm_config_omit npm_config_include npm_config_production npm_config_yes npm_config_color
+npm_config_proxy npm_config_https_proxy npm_config_noproxy npm_config_fetch_retries npm_config_fetch_timeout
+bundle_without bundle_jobs bundle_retry bundle_silence_root_warning
+"""
+_HARMLESS = frozenset(_HARMLESS_WORDS.split())
+"""Settings of package managers that name no file."""
+_DECIDING_WORDS = """
+HOME PATH ENV BASH_ENV IFS CDPATH LD_PRELOAD LD_LIBRARY_PATH INIT_CWD PYTHONPATH PYTHONHOME PYTHONUSERBASE
+NODE_OPTIONS NODE_PATH RUBYOPT RUBYLIB GOFLAGS GOWORK GOPATH GOMODCACHE GOENV
+"""
+_DECIDING = frozenset(_DECIDING_WORDS.split())
+"""Variables by which any command may turn to the source."""
 
 
 class Install(Value, frozen=True, kw_only=True):
@@ -44,115 +42,62 @@ class Install(Value, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
 
 
-def install_steps(commands: tuple[str, ...], files: Mapping[str, str], names: frozenset[str]) -> Install:
-    """`files` are texts of the source directory that may decide dependencies, `names` all that is in it."""
+def install_steps(commands: tuple[str, ...], around: Surroundings) -> Install:
+    """The longest prefix of `commands` that is certain to install the same before the rest of the source is there."""
+    if any(_decides(name) for name in around.variables):
+        return Install()
     leading: list[str] = []
-    needed: dict[str, None] = {}
+    needed: set[str] = set()
     for command in commands:
-        found = _needs_of(command, files, names)
+        found = _needs_of(command, around)
         if found is None:
             break
         leading.append(command)
-        needed.update(dict.fromkeys(found))
-    # What only upgrades pip gains nothing by itself.
-    return Install(commands=tuple(leading), files=tuple(sorted(needed))) if leading else Install()
+        needed |= found
+    return Install(commands=tuple(leading), files=tuple(sorted(needed)))
 
 
-def _needs_of(command: str, files: Mapping[str, str], names: frozenset[str]) -> list[str] | None:
+def _decides(name: str) -> bool:
+    return name.upper() in _DECIDING or (bool(_TOOL.match(name)) and name.lower() not in _HARMLESS)
+
+
+def _needs_of(command: str, around: Surroundings) -> Needs | None:
     """The files that a command needs; None when it may need more."""
-    needed: list[str] = []
-    for part in command.split("&&"):
-        line = part.strip()
-        if (
-            re.search(r"[|;<>`$\\\n*?~]|&", line.replace(">=", "").replace("<=", ""))
-            and "'" not in line
-            and '"' not in line
-        ):
+    needed: set[str] = set()
+    chain = _chain(command, around.names)
+    for words in chain or ((),):
+        for look in (python_needs, node_needs, other_needs):
+            found = look(tuple(words), around) if words else None
+            if found is not None:
+                needed |= found
+                break
+        else:
             return None
-        found = _pip(line, files) if _PIP.fullmatch(line) else _node(line, files, names)
-        if found is None:
-            return None
-        needed += found
-    return needed
+    return frozenset(needed)
 
 
-def _pip(line: str, files: Mapping[str, str]) -> list[str] | None:
-    match = _PIP.fullmatch(line)
-    try:
-        words = shlex.split(match.group(1)) if match else []
-    except ValueError:
-        return None
-    needed: list[str] = []
+def _chain(command: str, names: frozenset[str]) -> list[list[str]] | None:
+    """The words of each command of a chain of `&&`, as a shell would pass them; None when that is not certain."""
+    chain: list[list[str]] = [[]]
+    word: str | None = None
     at = 0
-    while at < len(words):
-        word = words[at]
-        if word in ("-r", "--requirement") and at + 1 < len(words):
-            included = _requirements(words[at + 1], files, _DEPTH)
-            if included is None:
-                return None
-            needed += included
-            at += 2
-            continue
-        if not _PIP_FLAGS.fullmatch(word) and not _PACKAGE.fullmatch(word):
+    while at < len(command):
+        piece = _PIECE.match(command, at)
+        if piece is None:
             return None
-        at += 1
-    return needed if words else None
-
-
-def _requirements(name: str, files: Mapping[str, str], depth: int) -> list[str] | None:
-    """A requirements file and those it includes; None when one is not there, or asks for something of the source."""
-    name = name.removeprefix("./")
-    text = files.get(name)
-    if text is None or not depth or name.startswith(("/", "../")):
-        return None
-    needed = [name]
-    folder = name.rpartition("/")[0]
-    for raw in text.replace("\\\n", " ").splitlines():
-        line = re.sub(r"(?:^|\s)#.*", "", raw).strip()
-        if not line or _REQUIREMENT_OPTION.match(line):
-            continue
-        if include := _INCLUDE.fullmatch(line):
-            path = f"{folder}/{include.group(1)}" if folder else include.group(1)
-            more = _requirements(path, files, depth - 1)
-            if more is None:
-                return None
-            needed += more
-        elif (
-            line.startswith("-")
-            or re.match(r"[./~]|file:|[\w.-]+\s*@\s*(?:file:|[./])", line)
-            or line.endswith((".whl", ".gz", ".zip"))
-        ):
-            return None
-    return needed
-
-
-def _node(line: str, files: Mapping[str, str], names: frozenset[str]) -> list[str] | None:
-    if _NODE_GLOBAL.fullmatch(line):
-        return [] if not any(word.startswith((".", "/")) for word in line.split()[3:]) else None
-    if not _NODE.fullmatch(line) or any(name in names or f"{name}/" in names for name in _NODE_REFUSED):
-        return None
-    try:
-        package = json.loads(files.get("package.json", ""))
-    except ValueError:
-        return None
-    if not isinstance(package, dict) or package.get("workspaces"):
-        return None
-    scripts = package.get("scripts")
-    if not isinstance(scripts, dict) and scripts is not None:
-        return None
-    if any(name in _LIFECYCLE for name in scripts or ()):
-        return None
-    for section in (
-        "dependencies",
-        "devDependencies",
-        "optionalDependencies",
-        "peerDependencies",
-        "overrides",
-        "resolutions",
-    ):
-        asked = package.get(section) or {}
-        if not isinstance(asked, dict) or any(str(version).startswith(_LOCAL) for version in asked.values()):
-            return None
-    if '"file:' in files.get("package-lock.json", "") or '"link": true' in files.get("package-lock.json", ""):
-        return None
-    return [name for name in _NODE_FILES if name in names]
+        text, at = piece.group(), piece.end()
+        if text[0] in "'\"":
+            word = (word or "") + text[1:-1]
+        elif not text.strip() or text == "&&":
+            if word is not None:
+                chain[-1].append(word)
+            word = None
+            if text == "&&":
+                chain.append([])
+        elif (word is None and text[0] in "~!") or ("[" in text and fnmatch.filter(names, text)):
+            return None  # a shell makes something else of it
+        else:
+            word = (word or "") + text
+    if word is not None:
+        chain[-1].append(word)
+    return chain

@@ -140,6 +140,6 @@ def _hint(code: int, tail: Sequence[str], *, in_image: bool) -> str:
                 return advice.format(*match.groups())
     if code == 126:
         return "The program is there and may not be executed: check its permissions (git keeps the executable bit)."
-    if code == -9:
+    if code == -9 or (in_image and code == 128 + 9):
         return "Something killed it; on a small machine that is usually a lack of memory."
     return ""

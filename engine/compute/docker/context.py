@@ -4,19 +4,20 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 _LONG = 1 << 20
 """Bytes of a .dockerignore that are read."""
+_NOBODYS = "homerun.Dockerfile"
 
 
-def pack(source: Path, inside: str, files: Mapping[str, bytes], scratch: Path) -> BinaryIO:
+def pack(source: Path, paths: Iterable[str], inside: str, files: Mapping[str, bytes], scratch: Path) -> BinaryIO:
     """An open, unnamed file with the tar; close it when it was sent. Blocks; raises OSError.
 
-    The source goes under `inside` ("" for the root), without what its .dockerignore leaves out; `files` as they are.
-    Everything belongs to root in there, modes and links stay.
+    The `paths` of the source go under `inside` ("" for the root); `files` as they are. Everything belongs to root in
+    there, modes and links stay.
     """
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - the caller closes it
@@ -27,13 +28,13 @@ def pack(source: Path, inside: str, files: Mapping[str, bytes], scratch: Path) -
                 info = tarfile.TarInfo(name)
                 info.size, info.mode = len(data), 0o644
                 tar.addfile(info, io.BytesIO(data))
-            for path in wanted(source):
-                name = f"{inside}/{path}" if inside else path
-                tar.add(source / path, arcname=name, recursive=False, filter=_root_owned)
-            if inside and inside not in files:
+            if inside:
                 folder = tarfile.TarInfo(inside)
                 folder.type, folder.mode = tarfile.DIRTYPE, 0o755
                 tar.addfile(folder)
+            for path in paths:
+                name = f"{inside}/{path}" if inside else path
+                tar.add(source / path, arcname=name, recursive=False, filter=_root_owned)
         file.seek(0)
     except BaseException:
         file.close()
@@ -41,22 +42,32 @@ def pack(source: Path, inside: str, files: Mapping[str, bytes], scratch: Path) -
     return file
 
 
-def wanted(source: Path) -> list[str]:
-    """The paths that belong into the context, folders before what is in them."""
-    try:
-        with (source / ".dockerignore").open("rb") as file:
-            patterns = file.read(_LONG).decode("utf-8", "replace").splitlines()
-    except OSError:
-        patterns = []
-    patterns = [line.strip() for line in patterns if line.strip() and not line.lstrip().startswith("#")]
+def wanted(source: Path, dockerfile: str = "") -> list[str]:
+    """The paths that belong into the context, folders before what is in them. Blocks; raises OSError.
+
+    What the .dockerignore leaves out is not among them, save the `dockerfile` itself; as with the docker command one
+    that is named after the Dockerfile goes first.
+    """
+    patterns = _patterns(source, dockerfile)
     if not patterns:
         return sorted(_everything(source))
     from docker.utils.build import exclude_paths  # takes a moment to import
 
-    kept = set(exclude_paths(os.fspath(source), patterns))
-    kept.discard(".dockerignore")
+    kept = set(exclude_paths(os.fspath(source), patterns, dockerfile or _NOBODYS))
     with_folders = {parent for path in kept for parent in _parents(path)}
     return sorted(path for path in kept | with_folders if path)
+
+
+def _patterns(source: Path, dockerfile: str) -> list[str]:
+    own = (f"{dockerfile}.dockerignore",) if dockerfile else ()
+    for name in (*own, ".dockerignore"):
+        try:
+            with (source / name).open("rb") as file:
+                lines = file.read(_LONG).decode("utf-8-sig", "replace").splitlines()
+        except OSError:
+            continue
+        return [line.strip() for line in lines if line.strip(" \t!") and not line.startswith("#")]
+    return []
 
 
 def _parents(path: str) -> list[str]:

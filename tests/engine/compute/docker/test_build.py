@@ -23,6 +23,7 @@ from engine.model.settings import BuildSettings
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
+NODE = Runtime(name="nodejs22", family=RuntimeFamily.NODEJS, generation=BuildGeneration.REVISED, accepts=("22",))
 REVISED = Runtime(name="python311", family=RuntimeFamily.PYTHON, generation=BuildGeneration.REVISED, accepts=("3.11",))
 ORIGINAL = replace(REVISED, name="python3", generation=BuildGeneration.ORIGINAL, accepts=("3.8", "3.7"))
 DOCKERFILE = Runtime(name="docker", family=RuntimeFamily.DOCKER, generation=BuildGeneration.REVISED, accepts=())
@@ -40,6 +41,7 @@ class Images:
         self.pulled: list[str] = []
         self.environ = {"PATH": "/usr/bin"}
         self.settings = BuildSettings()
+        self.base_images: dict[str, str] = {}
         self.made: list[str] = []
 
     async def __call__(self, plan: BuildPlan, **files: str) -> str:
@@ -62,7 +64,7 @@ class Images:
             self.pulled.append(name)
 
         supplies = Supplies(
-            base_images={},
+            base_images=self.base_images,
             settings=self.settings,
             environ=self.environ,
             scratch=self.folder / "scratch",
@@ -83,6 +85,17 @@ class Images:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             found += [file.read() for info in tar if (file := tar.extractfile(info))]
         return b"".join(found)
+
+    def layers(self, image: str) -> set[str]:
+        """The names of everything in the image's layers, mount points included."""
+        data = b"".join(self.client.images.get(image).save())
+        names: set[str] = set()
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            for info in tar:
+                if info.name.endswith("/layer.tar") or "/blobs/" in f"/{info.name}":
+                    with contextlib.suppress(tarfile.ReadError), tarfile.open(fileobj=tar.extractfile(info)) as layer:
+                        names.update(layer.getnames())
+        return names
 
 
 @pytest.fixture
@@ -283,6 +296,21 @@ async def test_secrets_proxies_and_certificates_are_there_in_the_build_and_nowhe
     assert images.run(image, "cat out").startswith("b-")
 
 
+async def test_no_trace_of_what_is_mounted_is_in_a_layer(images, plan_of):
+    names = images.layers(await images(plan_of(f"echo {new_id()} > out"), a="1"))
+
+    assert {"app/out", "app/a"} <= names
+    assert not [name for name in names if "homerun" in name or name.startswith(("dev/", "source"))]
+
+
+async def test_variables_that_a_shell_cannot_have_break_no_command(images, plan_of):
+    images.environ |= {"npm_config_//registry.example.com/:_authToken": "x"}
+    image = await images(plan_of("echo $GOOD > out", build_env={"my-var": "x", "GOOD": "1"}))
+
+    assert images.run(image, "cat out") == "1\n"
+    assert any("do not see 'my-var'" in line for line in images.log)
+
+
 async def test_a_secret_without_a_value_and_a_bundle_that_is_not_there(images, plan_of):
     images.settings = BuildSettings(secrets=("NOT_SET",))
     assert "NOT_SET has no value" in (await failed(images, plan_of("true"))).message
@@ -302,6 +330,63 @@ async def test_dockerignore_is_honoured(images, plan_of):
     assert "keep.log" in listing
     assert "a.log" not in listing.split()
     assert "secret" not in listing
+
+
+async def test_an_ignored_file_is_not_needed_for_a_layer_of_its_own(images, plan_of):
+    """The command itself says that its file is missing, not a Dockerfile that the user never saw."""
+    plan = plan_of("pip install -r requirements.txt")
+    with pytest.raises(DeployError) as caught:
+        await images.build(plan, {".dockerignore": "*.txt\n", "requirements.txt": "pip\n"})
+    assert caught.value.failure.message.startswith("Failed to execute 'build' command: `pip install")
+
+
+async def test_the_last_line_of_a_command_comes_before_the_next_command(images, plan_of):
+    await images(plan_of(f"printf no-newline # {new_id()}", "echo next"))
+    at = images.log.index("[Build] no-newline")
+    assert images.log[at + 1 :] == ["[Build] $ echo next", "[Build] next"]
+
+
+async def test_commands_arrive_as_they_are_written(images, plan_of):
+    """Quotes, variables, what a Dockerfile would take for its own."""
+    marker = new_id()
+    commands = (
+        f"""X='a "b" \\n'; printf '%s' "$X" > one # {marker}""",
+        "cat <<EOF > two\nto $HOME\nEOF",
+        "echo '<<EOF' \"é 💡\" '${HOME}' > three",
+        'echo "exit code: 9" && false || (exit 3)',
+    )
+    failure = await failed(images, plan_of(*commands))
+    assert failure.exit_code == 3
+    image = await images(plan_of(*commands[:3]))
+    assert images.run(image, "cat one") == 'a "b" \\n'
+    assert images.run(image, "cat two three") == "to /root\n<<EOF é 💡 ${HOME}\n"
+
+
+async def test_a_node_application(images, plan_of):
+    package = {"name": "x", "version": "1.0.0", "scripts": {"build": "node build.js"}, "dependencies": {}}
+    lock = {"name": "x", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "x", "version": "1.0.0"}}}
+    files = {
+        "package.json": json.dumps(package | {"description": new_id()}),
+        "package-lock.json": json.dumps(lock),
+        "build.js": "require('fs').writeFileSync('built.txt', process.env.MODE)",
+    }
+    plan = plan_of("npm ci", "npm run build", runtime=NODE, build_env={"MODE": "production"})
+    image = await images.build(plan, files)
+    assert images.run(image, "cat built.txt; node --version") == f"production{images.run(image, 'node --version')}"
+    assert images.pulled == ["node:22"]
+
+    await images.build(plan, files | {"build.js": f"{files['build.js']} // {new_id()}"})
+    cached = [images.log[at - 1] for at, line in enumerate(images.log) if "taken from the cache" in line]
+    assert cached == ["[Build] $ npm ci"]
+
+
+async def test_an_image_of_the_settings_is_the_base(images, plan_of):
+    images.base_images = {"python311": "homerun-tests/tools:1"}
+    image = await images(plan_of("yum --version || true; ls /usr/local/bin > out"))
+
+    assert images.run(image, "cat out") == ""
+    assert images.pulled == ["homerun-tests/tools:1"]
+    assert not any("Amazon" in line for line in images.log)  # who chose it knows it
 
 
 async def test_modes_links_and_folders_keep_what_they_are(images, plan_of, tmp_path):
@@ -347,7 +432,15 @@ async def test_a_dockerfile_of_the_source(images):
         ("FRM x\n", "cannot be read, line 1|does not know: FRM"),
         ("FROM python:3.11\nCOPY missing.txt /\n", "copies /missing.txt, which is not in the source"),
         ("FROM python:3.11\nRUN exit 5\n", "ended with exit code 5"),
-        ("FROM python:3.11 AS a\nCOPY --from=python:none /x /\n", "could not be had"),
+        ("FROM python:3.11 AS a\nCOPY --from=python:none /x /\n", "The base image python:none could not be had"),
+        ("FROM none-such:9\n", "The base image none-such:9 could not be had"),
+        ("# syntax=docker/dockerfile:1\nFROM python:3.11\n", "'# syntax=' line"),
+        ("FROM --platform=nonsense python:3.11\n", "asks for the platform nonsense"),
+        ("FROM ${NONE}\n", "FROM ${NONE} is empty"),
+        ("FROM Python:3.11\n", "no valid name of an image: Python:3.11"),
+        ("# nothing\n", "has no instructions"),
+        ("RUN true\n", "does not begin with FROM"),
+        ("FROM python:3.11\nRUN --mount=type=secret,id=x,required=true true\n", "mounts a secret"),
     ],
 )
 async def test_a_dockerfile_with_a_fault(images, text, said):
@@ -356,6 +449,18 @@ async def test_a_dockerfile_with_a_fault(images, text, said):
 
     assert any(part in failure.message for part in said.split("|")), failure
     assert "\n" not in failure.message
+
+
+async def test_a_dockerfile_in_a_folder_that_is_left_out(images):
+    plan = BuildPlan(runtime=DOCKERFILE, source_directory="", dockerfile="deploy/Dockerfile", start=None)
+    text = "FROM python:3.11\nCOPY . /x\nRUN ls -a /x > /listing\n"
+    image = await images.build(plan, {"deploy/Dockerfile": text, "a": "", "b": "", ".dockerignore": "deploy\nb\n"})
+    assert images.run(image, "cat /listing").split() == [".", "..", ".dockerignore", "a", "deploy"]
+
+
+async def test_a_source_directory_that_is_not_there(images, plan_of):
+    failure = await failed(images, replace(plan_of("true"), source_directory="gone"), a="1")
+    assert failure.message == "The source has no folder 'gone'; check SourceDirectory."
 
 
 async def test_a_cancelled_build_ends_on_the_engine_too(images, plan_of):
