@@ -208,8 +208,11 @@ def repository(tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
-def engine_settings() -> Settings:
-    return SETTINGS
+def engine_settings(request: pytest.FixtureRequest) -> Settings:
+    """Of processes; for tests that ask for it by `on_both`, of containers as well."""
+    if getattr(request, "param", "process") == "process":
+        return SETTINGS
+    return replace(SETTINGS, compute="docker", docker_host=request.getfixturevalue("docker_address"))
 
 
 @pytest.fixture

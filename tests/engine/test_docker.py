@@ -17,6 +17,8 @@ from engine.compute.docker.compute import DockerCompute
 from engine.compute.docker.labels import names_of
 from engine.engine import Engine
 from engine.lifecycle.image_watch import ImageWatch
+from engine.model.actions.connection import CreateConnectionRequest, ProviderType
+from engine.model.actions.homerun import AuthorizeConnectionRequest
 from engine.model.actions.service import (
     CreateServiceRequest,
     DeleteServiceRequest,
@@ -31,6 +33,7 @@ from engine.model.ids import new_id
 from engine.model.instance import InstanceState
 from engine.model.log import LogKind
 from engine.model.service import (
+    AuthenticationConfiguration,
     HealthCheckConfiguration,
     ImageConfiguration,
     ImageRepository,
@@ -48,6 +51,8 @@ from tests.engine.conftest import CONFIG, SERVER, Driver
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
+USER = "me:$2b$04$wPBztOa4Tgjg7iLJRviIZeN4VFQtWF4zB1xntdaFeBDtx6HhyJNuS\n"
+"""Of a registry: me, with the password "secret"."""
 START = ("WORKDIR /app", 'CMD ["python3", "server.py"]', "EXPOSE 8080/tcp")
 
 
@@ -210,6 +215,38 @@ async def test_an_image_becomes_a_service_that_answers(driver, image, client):
 
 async def applications(driver: Driver, service) -> list[str]:
     return await driver.lines(service, LogKind.APPLICATION)
+
+
+async def test_a_private_image_is_pulled_with_what_its_connection_was_given(
+    driver, image, client, brought_from, tmp_path
+):
+    """And without it the refusal is one sentence."""
+    if not shutil.which(PROGRAM):
+        pytest.skip("docker-registry is not on this machine")
+    folder = tmp_path / "private"
+    folder.mkdir()
+    registry = Registry(folder, users=USER)
+    registry.start()
+    brought_from.append(registry.address)
+    try:
+        name = f"{registry.address}/shop:1"
+        local = image("private")
+        pushed(client, local, name, credentials={"username": "me", "password": "secret"})
+        client.images.remove(local)
+        failure = await failed(driver, await create(driver, name, "denied-service"), FailureKind.IMAGE)
+        assert registry.address in failure.message
+
+        made = CreateConnectionRequest(connection_name="registry", provider_type=ProviderType.GITHUB)
+        arn = (await driver.engine.call(made)).connection.connection_arn
+        await driver.engine.call(AuthorizeConnectionRequest(connection_arn=arn, token="me:secret"))
+        source = replace(source_of(name), authentication_configuration=AuthenticationConfiguration(connection_arn=arn))
+        request = CreateServiceRequest(service_name="private-service", source_configuration=source)
+        service = await running(driver, (await driver.engine.call(request)).service)
+        assert await driver.get(service) == (200, "private")
+        for kind in LogKind:
+            assert not any("secret" in line for line in await driver.lines(service, kind))
+    finally:
+        registry.stop()
 
 
 async def test_its_start_command_and_variables_are_the_services(driver, image):

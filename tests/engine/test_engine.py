@@ -27,10 +27,12 @@ from engine.model.log import LogKind
 from engine.model.metric import MetricName, MetricQuery
 from engine.model.service import HealthCheckConfiguration, HealthCheckProtocol, ServiceStatus
 from engine.model.watch import InspectSourceRequest
+from tests.engine.computes import on_both
 
 pytestmark = pytest.mark.slow
 
 
+@on_both
 async def test_from_a_repository_to_a_service_and_back_to_nothing(driver, repository):
     first = repository.service("one")
     service = await driver.create(repository.path)
@@ -52,7 +54,7 @@ async def test_from_a_repository_to_a_service_and_back_to_nothing(driver, reposi
     assert events[0] == "[AppRunner] Service creation started."
     assert events[-1] == "[AppRunner] Service status is set to RUNNING."
     deployment = await driver.lines(service, LogKind.DEPLOYMENT, operation.id.replace("-", ""))
-    assert "[Build] building" in deployment
+    assert "[Build] $ echo building" in deployment
 
     async def metrics_saw_it():
         now = service.created_at

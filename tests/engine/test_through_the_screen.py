@@ -7,6 +7,7 @@ import pytest
 
 from engine.engine import Engine
 from engine.model.service import ServiceStatus
+from tests.engine.computes import on_both
 from tui.app import HomerunApp
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,7 @@ class Person:
         await self.pilot.pause()
 
 
+@on_both
 async def test_create_watch_change_deploy_pause_resume_delete(engine, repository, driver_for):
     repository.service("one")
     driver = driver_for(engine)
