@@ -1,6 +1,7 @@
 """Health checks against real sockets, and what a row of answers means."""
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 
@@ -167,13 +168,16 @@ async def test_a_silent_application_is_waited_for_no_longer_than_the_timeout(ser
 
 
 async def test_an_application_on_ipv6_only_is_found(server):
-    try:
-        address = await server(b"HTTP/1.1 200 OK\r\n\r\n", "::1")
-    except OSError:
-        pytest.skip("no IPv6 on this machine")
-
-    with socket.socket() as elsewhere:  # so that nobody else answers at this port over IPv4 meanwhile
-        elsewhere.bind(("127.0.0.1", address.port))
+    with contextlib.ExitStack() as holding:
+        for _ in range(10):
+            try:
+                address = await server(b"HTTP/1.1 200 OK\r\n\r\n", "::1")
+            except OSError:
+                pytest.skip("no IPv6 on this machine")
+            elsewhere = holding.enter_context(socket.socket())
+            with contextlib.suppress(OSError):  # another program has it over IPv4: then not this port
+                elsewhere.bind(("127.0.0.1", address.port))  # so that nobody answers there meanwhile
+                break
         got = await ask(address, HTTP)
 
     assert got.healthy
