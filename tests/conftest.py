@@ -3,13 +3,14 @@
 import contextlib
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.compute.docker.api import DockerApi
-from engine.compute.docker.http import Endpoint
+from engine.compute.docker.locate import AddressError, parse_host
 
 
 def _address() -> str:
@@ -19,9 +20,24 @@ def _address() -> str:
     return named or (f"unix://{usual}" if Path(usual).exists() else "")
 
 
+def _silence(address: str) -> str:
+    """Why nothing answers there, "" when something does. docker-py would leave a socket open where nothing does."""
+    try:
+        endpoint = parse_host(address, os.environ, "HOMERUN_TEST_DOCKER")
+        if endpoint.path:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(5)
+                connection.connect(endpoint.path)
+        else:
+            socket.create_connection((endpoint.host, endpoint.port), 5).close()
+    except (AddressError, OSError) as error:
+        return f"{address}: {error}"
+    return ""
+
+
 @pytest.fixture(scope="session")
 def docker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`unix://…` of an engine that has the base images.
+    """The address (`unix://…` or `tcp://…`) of an engine that has the base images.
 
     Where none answers the test is skipped; with HOMERUN_REQUIRE_DOCKER=1, as in CI, it fails.
     """
@@ -30,8 +46,9 @@ def docker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     from tests.docker.base_images import ensure
 
-    address, reason = _address(), "no engine's socket was found"
-    if address:
+    address = _address()
+    reason = _silence(address) if address else "no engine's socket was found"
+    if not reason:
         try:
             with contextlib.closing(docker.DockerClient(base_url=address, timeout=120)) as client:
                 client.ping()
@@ -51,4 +68,4 @@ def docker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def docker_api(docker_address: str) -> DockerApi:
-    return DockerApi(Endpoint(path=docker_address.removeprefix("unix://")))
+    return DockerApi(parse_host(docker_address, os.environ, "HOMERUN_TEST_DOCKER"))

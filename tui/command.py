@@ -14,6 +14,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 _COMPUTES = ("auto", "process", "docker")
+_AUTO = "; auto takes a container engine where one answers, else plain processes"
 
 EPILOG = """\
 environment:
@@ -57,7 +58,7 @@ def overrides_of(arguments: argparse.Namespace) -> dict[str, object]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="homerun",
-        description="App Runner, at home: from a repository to a running, watched web service, in your terminal.",
+        description="App Runner, at home: from source or image to a running, watched web service, in your terminal.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -72,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = _command(commands, "demo", _demo, "open the screen on a throw-away home with sample applications")
     demo.add_argument("--no-traffic", action="store_true", help="send no requests to the samples")
-    demo.add_argument("--compute", choices=_COMPUTES, default="process", help="where the samples run")
+    demo.add_argument(
+        "--compute", choices=_COMPUTES, default="process", help=f"where the samples run (default: process){_AUTO}"
+    )
 
     doctor = _command(commands, "doctor", _doctor, "say what this machine offers, and what to do about what is missing")
     _home_option(doctor)
@@ -132,7 +135,7 @@ def _engine_options(parser: argparse.ArgumentParser) -> None:
     suppress = argparse.SUPPRESS
     parser.add_argument("--api", metavar="HOST:PORT", default=suppress, help="where the App Runner API listens")
     parser.add_argument("--edge", metavar="HOST:PORT", default=suppress, help="where requests to services arrive")
-    parser.add_argument("--compute", choices=_COMPUTES, default=suppress, help="where instances run")
+    parser.add_argument("--compute", choices=_COMPUTES, default=suppress, help=f"where instances run{_AUTO}")
     parser.add_argument(
         "--strict", action="store_true", default=suppress, help="refuse in an apprunner.yaml what App Runner refuses"
     )

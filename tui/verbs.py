@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from tui.screens.dashboard import Dashboard
 
 
+def _newest(view: ServiceView) -> str:
+    """What a deployment does first, as the beginning of a sentence."""
+    if view.service.source_configuration.image_repository is not None:
+        return "Its image is pulled as its tag points to it now, and"
+    return "The newest version of its source is built, and"
+
+
 class Verbs:
     """One method an action, named by its id. Dangerous ones ask: Enter for deploy and pause, the name for delete."""
 
@@ -72,7 +79,7 @@ class Verbs:
         request = StartDeploymentRequest(service_arn=view.service.service_arn)
         self._ask(
             f"Deploy {name}?",
-            "The newest version of its source is built and takes over once it is healthy.",
+            f"{_newest(view)} takes over once it is healthy.",
             "Deploy",
             lambda: self._dashboard.home.call(f"Deploying {name}", lambda engine: engine.call(request)),
         )
@@ -85,7 +92,7 @@ class Verbs:
         )
         self._ask(
             f"Build {name} again?",
-            "Its creation failed. The newest version of its source is fetched, built and started.",
+            f"Its creation failed. {_newest(view)} is started.",
             "Rebuild",
             lambda: self._dashboard.home.call(f"Rebuilding {name}", lambda engine: engine.call(request)),
         )

@@ -60,8 +60,9 @@ _HERE = re.compile(r"\d*<<(-?)(['\"]?)([A-Za-z_]\w*)\2")
 
 
 class _Writer:
-    def __init__(self, plan: BuildPlan) -> None:
+    def __init__(self, plan: BuildPlan, stamp: str) -> None:
         self.plan = plan
+        self.stamp = f" {stamp}" if stamp else ""
         self.folder = posixpath.join("/app", plan.source_directory) if plan.source_directory else "/app"
         self.lines: list[str] = []
         self.steps: list[Step] = []
@@ -77,16 +78,19 @@ class _Writer:
         mounts = f"--mount=type=bind,source={PRIVATE},target={MOUNT} {_CACHES.get(self.plan.runtime.family, '')}"
         for command in commands:
             # One stream, so that what is printed stays in its order.
-            argv = ["/bin/sh", "-c", f"exec 2>&1; . {MOUNT}/env; : {MARK}{len(self.steps)}; {command}"]
+            argv = ["/bin/sh", "-c", f"exec 2>&1; . {MOUNT}/env; : {MARK}{len(self.steps)}{self.stamp}; {command}"]
             # Newer builders look for here-documents of their own in the line.
             text = json.dumps(argv).replace("<", "\\u003c")
             self.lines.append(f"RUN {mounts}{text}")
             self.steps.append(Step(phase=phase, command=command))
 
 
-def recipe_of(plan: BuildPlan, bases: BaseImages, install: Install) -> Recipe:
-    """`install` are leading build commands that run before the rest of the source is copied; none with pre-build."""
-    writer = _Writer(plan)
+def recipe_of(plan: BuildPlan, bases: BaseImages, install: Install, stamp: str = "") -> Recipe:
+    """`install` are leading build commands that run before the rest of the source is copied; none with pre-build.
+
+    A changed `stamp` has every command run again, for builders that do not look at what is mounted.
+    """
+    writer = _Writer(plan, stamp)
     revised = plan.runtime.generation is BuildGeneration.REVISED
     needed = [bases.build]
     notices: list[str] = []
@@ -123,7 +127,7 @@ def recipe_of(plan: BuildPlan, bases: BaseImages, install: Install) -> Recipe:
     if plan.post_build:
         again = plan.strict and not revised and bool(plan.pre_build)
         writer.stage("built" if again else "build", POST_BUILD)
-        writer.lines.append(f"ARG {DEPLOYMENT}")
+        writer.lines.append(f"ARG {DEPLOYMENT}=none")
         writer.run(Phase.POST_BUILD, plan.post_build)
     return Recipe(
         text="\n".join(writer.lines).lstrip() + "\n",

@@ -122,7 +122,8 @@ def _docker(home: Home) -> Finding:
         docker_host = ""
     found = diagnose(docker_host, os.environ)
     if not found.found:
-        advice = " ".join(filter(None, (found.advice, "Not needed: services also run as plain processes.")))
+        without = "Services from repositories run without it, as plain processes; those from images do not."
+        advice = " ".join(filter(None, (found.advice, without)))
         return Finding(what="docker", state=State.MISSING, found=found.problem, advice=advice)
     notes = f"; {', '.join(found.notes)}" if found.notes else ""
     return Finding(

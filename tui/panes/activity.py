@@ -14,7 +14,7 @@ from tui.panes.history import History
 from tui.panes.pane import Pane
 from tui.presenters import audit
 from tui.presenters.audit import call_cells, call_content, empty_text
-from tui.presenters.operations import COLUMNS, operation_cells, operation_content
+from tui.presenters.operations import COLUMNS, operation_cells, operation_content, progress_of
 from tui.presenters.table import Cells
 from tui.text import clean
 from tui.widgets.row_table import RowTable
@@ -50,14 +50,28 @@ class Operations(History):
             self.table.refresh_changed()
             self.show_detail()
 
-    def subject(self) -> Operation | None:
-        return self.operation
+    def on_resize(self) -> None:
+        self.show_detail()
+
+    def subject(self) -> object:
+        """The operation, what is said about it, and the room for that: a bar is as wide as there is."""
+        operation = self.operation
+        if operation is None:
+            return None
+        return operation, progress_of(operation, self._view_of(operation)), self._width
 
     def content(self) -> Content:
         operation = self.operation
         if operation is None:
             return Content()
-        return operation_content(operation, self._views.get(operation.service_id))
+        return operation_content(operation, self._view_of(operation), width=self._width)
+
+    @property
+    def _width(self) -> int:
+        return self.size.width - 1  # the scroll bar's, whether it is there or not
+
+    def _view_of(self, operation: Operation) -> ServiceView | None:
+        return self._views.get(operation.service_id)
 
     def show_detail(self) -> None:
         operation = self.operation
@@ -66,7 +80,7 @@ class Operations(History):
 
     def _cells(self, operation_id: str) -> Cells:
         operation = self._by_id[operation_id]
-        return operation_cells(operation, self._views.get(operation.service_id), self._now)
+        return operation_cells(operation, self._view_of(operation), self._now)
 
 
 class Calls(History):

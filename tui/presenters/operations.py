@@ -50,7 +50,8 @@ _FAILED_AT = {
     FailureKind.INTERNAL: "Homerun itself failed",
 }
 
-_CELL_BAR, _WIDE_BAR = 12, 40
+_BAR, _SMALL_BAR = 12, 6
+_PERCENT = len(" 100 %")
 _SHORT = {OperationStep.HEALTH_CHECK: "health", OperationStep.CLEAN_UP: "clean"}
 
 HAS_DEPLOYMENT_LOG = frozenset(
@@ -81,8 +82,8 @@ def detail_cell(operation: Operation, view: ServiceView | None) -> Cell:
         return Cell(clean(operation.failure.message), "error")
     if operation.status.is_open:
         if (progress := progress_of(operation, view)) is not None:
-            told = (progress_bar(progress, _CELL_BAR), clean(progress.text))
-            return Cell(" · ".join(filter(None, told)), "accent")
+            widest, *shorter = progress_texts(progress)
+            return Cell(widest, "accent", tuple(shorter))
         return Cell(why_waiting(operation, view), "accent")
     return Cell(clean(operation.note), "muted")
 
@@ -97,11 +98,20 @@ def progress_bar(progress: Progress, width: int) -> str:
     """A bar of so many cells and the percentage: "━━━╸──── 43 %"; "" while nobody knows how much there is."""
     if progress.total <= 0:
         return ""
-    share = min(1.0, max(0.0, progress.done / progress.total))
-    halves = round(share * width * 2)
-    full, half = divmod(halves, 2)
+    # Rounded down: it is not full before all is there.
+    done = min(max(progress.done, 0), progress.total)
+    full, half = divmod(done * width * 2 // progress.total, 2)
     bar = "━" * full + "╸" * half + "─" * (width - full - half)
-    return f"{bar} {share * 100:.0f} %"
+    return f"{bar} {done * 100 // progress.total} %".lstrip()
+
+
+def progress_texts(progress: Progress) -> tuple[str, ...]:
+    """How far it is, for ever narrower columns: the bar gets smaller, then the words go, then the bar."""
+    told = clean(progress.text)
+    bars = [bar for width in (_BAR, _SMALL_BAR, 0) if (bar := progress_bar(progress, width))]
+    if not bars or not told:
+        return tuple(bars) or (told,)
+    return (*(f"{bar} · {told}" for bar in bars), *bars)
 
 
 def why_waiting(operation: Operation, view: ServiceView | None) -> str:
@@ -116,9 +126,11 @@ def why_waiting(operation: Operation, view: ServiceView | None) -> str:
     return f"{step}: {waiting}"
 
 
-def steps_content(operation: Operation) -> Content:
-    """The operation's steps with the done ones ticked: "✓ fetch ◐ build · start"."""
+def steps_content(operation: Operation, view: ServiceView | None = None) -> Content:
+    """The operation's steps with the done ones ticked: "✓ fetch ◐ build · start". An image is not built."""
     steps = STEPS[operation.type]
+    if view is not None and view.service.source_configuration.image_repository is not None:
+        steps = tuple(step for step in steps if step is not OperationStep.BUILD or operation.step is step)
     finished = operation.status is OperationStatus.SUCCEEDED
     at = steps.index(operation.step) if operation.step in steps else (len(steps) if finished else -1)
     parts: list[tuple[str, str]] = []
@@ -136,18 +148,17 @@ def steps_content(operation: Operation) -> Content:
     return Content.assemble(*parts[:-1])
 
 
-def operation_content(operation: Operation, view: ServiceView | None = None) -> Content:
-    """What the operation's row has no room for, as lines for the detail under the table."""
+def operation_content(operation: Operation, view: ServiceView | None = None, *, width: int = 60) -> Content:
+    """What the operation's row has no room for, as lines for the detail under the table, `width` cells wide."""
     face = operation_face(operation)
     if operation.failure is not None:
         return Content("\n").join(failure_lines(operation.failure, face))
     if not operation.status.is_open:
         return Content(clean(operation.note))
-    lines = [steps_content(operation)]
+    lines = [steps_content(operation, view)]
     if (progress := progress_of(operation, view)) is not None:
-        if bar := progress_bar(progress, _WIDE_BAR):
-            lines.append(Content.styled(bar, "$text-accent"))
-        lines.append(Content.styled(clean(progress.text), "$text-accent"))
+        told = (progress_bar(progress, max(1, width - _PERCENT)), clean(progress.text))
+        lines += [Content.styled(text, "$text-accent") for text in told if text]
     if operation.note:
         lines.append(Content.styled(clean(operation.note), "$text-muted"))
     return Content("\n").join(lines)

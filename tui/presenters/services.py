@@ -6,6 +6,7 @@ from enum import StrEnum
 from engine.model.instance import InstanceState
 from engine.model.metric import Pulse
 from engine.model.service import ServiceStatus, SourceConfiguration
+from engine.model.version import Revision
 from engine.model.watch import EngineInfo, ServiceView
 from tui.presenters.faces import service_face
 from tui.presenters.operations import why_waiting
@@ -75,8 +76,14 @@ def source_text(source: SourceConfiguration) -> str:
         name = repository_text(repository.repository_url) + (f"/{folder}" if folder else "")
         return clean(f"{name} {branch}".rstrip())
     if (image := source.image_repository) is not None:
-        return clean(image.image_identifier.rpartition("/")[2])
+        return clean(image_text(image.image_identifier))
     return "-"
+
+
+def image_text(reference: str) -> str:
+    """The last part of an image reference with its tag and a short digest: "app:1.2", "app@5b2a1c9d5b2a"."""
+    name, at, digest = reference.rpartition("/")[2].partition("@")
+    return name + at + digest.removeprefix("sha256:")[:12]
 
 
 def repository_text(url: str) -> str:
@@ -149,13 +156,20 @@ def url_of(view: ServiceView, info: EngineInfo | None) -> str:
 
 
 def version_text(view: ServiceView) -> str:
-    """What serves: "v3 3f2a91c Fix the greeting"; "" before the first version."""
+    """What serves: "v3 3f2a91c Fix the greeting", "v3 nginx:latest 5b2a1c9d5b2a"; "" before the first version."""
     parts = [f"v{view.version_number}"] if view.version_number is not None else []
-    if view.revision is not None:
-        parts.append(view.revision.short)
-        if view.revision.title:
-            parts.append(clean(view.revision.title))
-    return " ".join(parts)
+    if (revision := view.revision) is not None:
+        if revision.kind == "image":
+            parts.append(clean(revision_image(revision)))
+        parts.append(revision.short)
+        if revision.kind != "image":
+            parts.append(clean(revision.title))
+    return " ".join(filter(None, parts))
+
+
+def revision_image(revision: Revision) -> str:
+    """The name of an image and its tag, which one that is named by its digest has not."""
+    return f"{revision.title}:{revision.branch}".rstrip(":")
 
 
 def state_sentence(view: ServiceView) -> Cell:

@@ -42,8 +42,10 @@ def top_bar(
                 info = connection.info
                 edge = info.edge_url.partition("://")[2] or info.edge_url
                 if compute is not None and compute.problem:
-                    right.append(Cell(f"▲ no {compute.name}" if brief else f"▲ {compute.name} is not there", "warning"))
+                    # The bar lets go of what comes first.
                     right.append(Cell(edge, "muted"))
+                    silent = f"▲ no {compute.name}" if brief else f"▲ {compute.name} does not answer"
+                    right.append(Cell(silent, "warning"))
                 else:
                     right.append(Cell(f"{compute_text(compute) or info.compute} · {edge}", "muted"))
             right.append(Cell("● live", "success"))
@@ -66,10 +68,14 @@ def compute_text(compute: ComputeState | None) -> str:
 
 def why_bar(view: ServiceView, compute: ComputeState | None = None) -> tuple[Cell, ...]:
     """The one sentence about the selected service; what is wrong with the container engine where it runs well."""
-    sentence = state_sentence(view)
-    if compute is not None and compute.problem and sentence.role == "muted":
+    if tells_trouble(view, compute) and compute is not None:
         return (Cell(clean(compute.problem), "warning"),)
-    return (sentence,)
+    return (state_sentence(view),)
+
+
+def tells_trouble(view: ServiceView, compute: ComputeState | None) -> bool:
+    """Whether the container engine is more worth a word than the service. It is said whole: nowhere else is it."""
+    return compute is not None and bool(compute.problem) and state_sentence(view).role == "muted"
 
 
 def face(world: World, connection: Connection) -> Content | None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from engine.model.base import Value
 
 
@@ -11,6 +13,15 @@ class Cell(NamedTuple):
 
     text: str
     role: str = ""
+    shorter: tuple[str, ...] = ()
+    """What stands there where `text` does not fit, longest first."""
+
+    def text_in(self, width: int) -> str:
+        """The longest text that fits; where none does the shortest, to be cut."""
+        if not self.shorter:
+            return self.text
+        fitting = (text for text in (self.text, *self.shorter) if cell_len(text) <= width)
+        return next(fitting, self.shorter[-1])
 
 
 def style_of(role: str) -> str:

@@ -1,4 +1,4 @@
-"""CreateScreen: from a repository to a service in four steps, or in one when the repository says it all."""
+"""CreateScreen: from a repository or an image to a service in four steps, or in one when the source says it all."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -36,7 +36,9 @@ from tui.screens.create_form import (
     source_of,
     unneeded,
     with_cpu,
+    with_kind,
     with_repository,
+    with_runtime,
 )
 from tui.screens.create_steps import (
     BESIDE,
@@ -45,9 +47,10 @@ from tui.screens.create_steps import (
     draw_rail,
     memory_options,
     review_rows,
+    start_placeholder,
     step_fields,
 )
-from tui.screens.create_words import Rows, review_of
+from tui.screens.create_words import Rows, build_question, deployments_note, review_of
 from tui.text import clean
 from tui.widgets.choice import Choice
 from tui.widgets.dialog_button import DialogButton
@@ -266,11 +269,14 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
             case "configuration":
                 self._form = replace(self._form, configuration=ConfigurationSource(value))
             case "runtime":
-                self._form = replace(self._form, runtime=ApiRuntime(value))
+                self._form = with_runtime(self._form, ApiRuntime(value), self._found, self._touched)
+                self._fill()
             case "kind":
-                self._form = replace(self._form, kind=SourceKind(value))
+                self._form = with_kind(self._form, SourceKind(value), self._touched)
                 self._stop_advancing()
                 self._stop_looking()
+                self._fill()
+                self._look()
             case "deployments":
                 self._form = replace(self._form, deployments=Deployments(value))
             case "protocol":
@@ -385,11 +391,16 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
         for environment in self.query("#environment"):
             environment.display = not by_file
         for rail in self.query("#rail").results(Static):
-            rail.update(draw_rail(self._step, {STEP_OF[field] for field in said}))
+            rail.update(draw_rail(self._step, {STEP_OF[field] for field in said}, form))
+        for question in self.query("#build-question").results(Static):
+            question.update(build_question(form))
+        for start in self.query("#start_command").results(Entry):
+            start.placeholder = start_placeholder(form)
         review = review_of(form, self._url, self._found)
         for plan in self.query("#plan"):
             plan.display = by_file
-            self._show_rows(plan, {"": review["Build"]} if self._found and self._found.runtime else {})
+            known = by_file and self._found is not None and self._found.runtime
+            self._show_rows(plan, {"": review["Build"]} if known else {})
         for rows in self.query("#rows"):
             self._show_rows(rows, review)
         for refused in self.query("#refused").results(Static):
@@ -408,7 +419,7 @@ class CreateScreen(ModalScreen[CreateServiceRequest | None]):
     def _notes(self, problems: Mapping[str, str]) -> dict[str, str | Content]:
         """What is said quietly below the fields; what was found, below the one that it is about."""
         source = self._form.kind.value
-        notes: dict[str, str | Content] = {source: self._aside}
+        notes: dict[str, str | Content] = {source: self._aside, "deployments": deployments_note(self._form)}
         if self._form.by_file:
             notes["environment"] = _FROM_FILE
         if self._found is not None:

@@ -221,6 +221,27 @@ def with_repository(form: Form, typed: str, touched: Collection[str]) -> Form:
     return replace(form, repository=typed, branch=form.branch if "branch" in touched else "")
 
 
+_SUGGESTED = ("branch", "configuration", "runtime", "build_command", "start_command", "port", "name")
+
+
+def with_kind(form: Form, kind: SourceKind, touched: Collection[str]) -> Form:
+    """Another kind of source; what only the last one suggested goes: an image is not started as a repository is."""
+    fresh = Form()
+    return replace(form, kind=kind, **{name: getattr(fresh, name) for name in _SUGGESTED if name not in touched})
+
+
+def with_runtime(
+    form: Form, runtime: ApiRuntime, found: InspectSourceResponse | None, touched: Collection[str]
+) -> Form:
+    """Another runtime; a start command that was only suggested would take the place of a Dockerfile's own."""
+    form = replace(form, runtime=runtime)
+    if found is None or "start_command" in touched:
+        return form
+    own = found.suggested_runtime or _RUNTIME_BY_FILE_NAME.get(found.runtime)
+    foreign = runtime is ApiRuntime.DOCKER and own is not ApiRuntime.DOCKER
+    return replace(form, start_command="" if foreign else found.start_command or found.suggested_start)
+
+
 def free_name(name: str, names: Collection[str]) -> str:
     """The name, with a number after it where it is taken."""
     if name not in names:

@@ -11,7 +11,7 @@ from textual.widgets import Static, TextArea
 from engine.model.service import ConfigurationSource, HealthCheckProtocol
 from engine.model.watch import InspectSourceResponse
 from tui.screens.create_form import MEMORY_FOR, RUNTIMES, STEPS, Deployments, Form, SourceKind, Step
-from tui.screens.create_words import cpu_text, findings_of, memory_text
+from tui.screens.create_words import build_question, cpu_text, default_start, findings_of, memory_text, step_title
 from tui.text import clean
 from tui.widgets.choice import Choice, Option
 from tui.widgets.entry import Entry, FolderSuggester
@@ -58,7 +58,7 @@ def _source_step(form: Form, branches: Suggester) -> Iterator[Widget]:
 
 
 def _build_step(form: Form) -> Iterator[Widget]:
-    yield Static("How is it built and started?", classes="question")
+    yield Static(build_question(form), classes="question", id="build-question")
     ways = [
         ("From apprunner.yaml", ConfigurationSource.REPOSITORY.value),
         ("Set here", ConfigurationSource.API.value),
@@ -68,7 +68,7 @@ def _build_step(form: Form) -> Iterator[Widget]:
     runtimes = [(label, runtime.value) for runtime, label in RUNTIMES.items()]
     yield _choice("Runtime", "runtime", runtimes, form.runtime.value)
     yield _entry("Build command", "build_command", form, "nothing to build")
-    yield _entry("Start command", "start_command", form, "python app.py")
+    yield _entry("Start command", "start_command", form, start_placeholder(form))
     yield _entry("Port", "port", form)
 
 
@@ -118,7 +118,12 @@ def memory_options(cpu: str) -> list[Option]:
     return [(memory_text(memory), memory) for memory in MEMORY_FOR[cpu]]
 
 
-def draw_rail(step: Step, wrong: set[Step]) -> Content:
+def start_placeholder(form: Form) -> str:
+    """What stands in an empty start command: what starts it then, or an example."""
+    return default_start(form) or "python app.py"
+
+
+def draw_rail(step: Step, wrong: set[Step], form: Form) -> Content:
     """Where in the form one is: steps passed, the present one, and those with something wrong."""
     parts: list[tuple[str, str]] = []
     here = STEPS.index(step)
@@ -127,7 +132,7 @@ def draw_rail(step: Step, wrong: set[Step]) -> Content:
             parts.append((" ── ", "$foreground 25%"))
         mark = "!" if each in wrong else "✓" if number < here else str(number + 1)
         style = "$text-primary bold" if each is step else "$text-error" if each in wrong else "$text-muted"
-        parts.append((f"{mark} {each.value.title()}", style))
+        parts.append((f"{mark} {step_title(each, form)}", style))
     return Content.assemble(*parts)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from engine.model.base import Value
 from engine.model.service import ConfigurationSource, HealthCheckProtocol
 from engine.model.watch import InspectSourceResponse
-from tui.screens.create_form import RUNTIMES, Deployments, Form, parse_environment, source_directory
+from tui.presenters.services import revision_image
+from tui.screens.create_form import RUNTIMES, Deployments, Form, Step, parse_environment, source_directory
 
 
 def cpu_text(cpu: str) -> str:
@@ -19,6 +20,30 @@ def memory_text(memory: str) -> str:
     return f"{int(memory) / 1024:g} GB"
 
 
+def step_title(step: Step, form: Form) -> str:
+    """What a step is called: an image is not built."""
+    return "Start" if step is Step.BUILD and form.is_image else step.value.title()
+
+
+def build_question(form: Form) -> str:
+    """What the step after the source asks."""
+    return "How is it started, and where does it listen?" if form.is_image else "How is it built and started?"
+
+
+def default_start(form: Form) -> str:
+    """What starts it where no command is given; "" where one is needed."""
+    return "as the image says" if form.is_image else "as the Dockerfile says" if form.by_dockerfile else ""
+
+
+def deployments_note(form: Form) -> str:
+    """What the choice between deployments comes to."""
+    if "@" in form.image:
+        return "An image named by its digest never changes: there is nothing to watch."
+    if form.deployments is Deployments.ON_PUSH:
+        return "Whenever the tag points to another image, that one is deployed."
+    return ""
+
+
 _CREDENTIALS = re.compile(r"(?<=://)[^@/]*:[^@/]*@")
 
 Rows = Mapping[str, tuple[tuple[str, str], ...]]
@@ -29,7 +54,7 @@ def review_of(form: Form, url: str, found: InspectSourceResponse | None) -> Rows
     """Everything that is going to be created, in words. Values are as untrusted as what they come from."""
     return {
         "Source": _reviewed_image(form, found) if form.is_image else _reviewed_repository(form, url, found),
-        "Build": _reviewed_start(form) if form.is_image else _reviewed_build(form, found),
+        step_title(Step.BUILD, form): _reviewed_start(form) if form.is_image else _reviewed_build(form, found),
         "Service": (
             ("Name", form.name.strip()),
             ("Instances", f"{cpu_text(form.cpu)}, {memory_text(form.memory)} each"),
@@ -40,16 +65,16 @@ def review_of(form: Form, url: str, found: InspectSourceResponse | None) -> Rows
 
 
 def _reviewed_image(form: Form, found: InspectSourceResponse | None) -> tuple[tuple[str, str], ...]:
-    rows = [("Image", form.image.strip())]
-    if found and found.revision and found.revision.id:
-        rows.append(("Digest", found.revision.id))
+    digest = found.revision.short if found and found.revision else ""
     by_itself = form.deployments is Deployments.ON_PUSH
-    rows.append(("Deployments", "when its tag moves" if by_itself else "by hand, with d"))
-    return tuple(rows)
+    return (
+        ("Image", " · ".join(filter(None, (form.image.strip(), digest)))),
+        ("Deployments", "by itself when its tag moves" if by_itself else "by hand, with d"),
+    )
 
 
 def _reviewed_start(form: Form) -> tuple[tuple[str, str], ...]:
-    return (("Start", form.start_command.strip() or "as the image says"), ("Port", form.port.strip()))
+    return (("Command", form.start_command.strip() or default_start(form)), ("Port", form.port.strip()))
 
 
 def _reviewed_repository(form: Form, url: str, found: InspectSourceResponse | None) -> tuple[tuple[str, str], ...]:
@@ -78,7 +103,7 @@ def _reviewed_build(form: Form, found: InspectSourceResponse | None) -> tuple[tu
     if form.by_dockerfile:
         return (
             ("Runtime", RUNTIMES[form.runtime]),
-            ("Start", form.start_command.strip() or "as the Dockerfile says"),
+            ("Start", form.start_command.strip() or default_start(form)),
             ("Port", form.port.strip()),
         )
     return (
@@ -144,7 +169,7 @@ def findings_of(found: InspectSourceResponse) -> tuple[Finding, ...]:
 def _found_source(found: InspectSourceResponse) -> str:
     revision = found.revision
     if revision is not None and revision.kind == "image":
-        return f"Image {revision.title}:{revision.branch}, {revision.short}".rstrip(", ")
+        return f"Image {revision_image(revision)}, {revision.short}".rstrip(", ")
     if revision is None or revision.kind != "commit":
         return "A folder without Git: every deployment takes it as it is then."
     return " ".join(filter(None, ("Git,", revision.branch, revision.short, revision.title)))

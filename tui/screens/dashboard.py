@@ -305,7 +305,9 @@ class Dashboard(Screen[None]):
         view = self.view
         brief, info = self.size.width < NARROW, self.home.connection.info
         self.who.left, self.who.right = status.who_bar(view, info, brief=brief) if view else ((), ())
-        self.why.left = status.why_bar(view, self.bridge.world.compute) if view else ()
+        compute = self.bridge.world.compute
+        self.why.whole = view is not None and status.tells_trouble(view, compute)
+        self.why.left = status.why_bar(view, compute) if view else ()
         self._show_keys()
 
     def _show_keys(self) -> None:

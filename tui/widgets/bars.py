@@ -27,16 +27,30 @@ def _joined(cells: Sequence[Cell], gap: str) -> Content:
 
 
 class Bar(Widget):
-    """One line, cells at its left and its right end."""
+    """One line, cells at its left and its right end; or, while `whole`, all of its left on as many as that takes."""
 
-    DEFAULT_CSS = "Bar { height: 1; padding: 0 1; }"
+    DEFAULT_CSS = """
+    Bar {
+        height: 1;
+        padding: 0 1;
+        &.-whole { height: auto; max-height: 4; }
+    }
+    """
     ALLOW_SELECT = False
 
     left: reactive[tuple[Cell, ...]] = reactive((), always_update=False)
     right: reactive[tuple[Cell, ...]] = reactive((), always_update=False)
+    whole: reactive[bool] = reactive(False)
 
     def render(self) -> Content:
-        return line(self.left, self.right, self.content_size.width)
+        return _joined(self.left, "  ") if self.whole else line(self.left, self.right, self.content_size.width)
+
+    def watch_left(self) -> None:
+        if self.whole:
+            self.refresh(layout=True)
+
+    def watch_whole(self) -> None:
+        self.set_class(self.whole, "-whole")
 
 
 class KeyBar(Widget):

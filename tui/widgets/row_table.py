@@ -253,7 +253,7 @@ class RowTable(ScrollView, can_focus=True):
                 style += Style(color=role.color, bold=role.bold or None)
             if header:
                 style += Style.from_meta({"column": column.key})
-            segments.append(Segment(_fitted(cell.text, cell_width, right=column.right), style))
+            segments.append(Segment(_fitted(cell.text_in(cell_width), cell_width, right=column.right), style))
             used += cell_width
         if used < width:
             segments.append(Segment(" " * (width - used), blank))

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from engine.build.base_images import amazon_linux_notice, base_images, commands_of
 from engine.build.dockerfile import DEPLOYMENT, IMAGE, POST_BUILD, PRIVATE, SOURCE, Recipe, from_images, recipe_of
@@ -11,7 +12,7 @@ from engine.build.install_steps import install_steps
 from engine.compute.base import BuildJob, Emit
 from engine.compute.docker.api import ApiError, DockerApi
 from engine.compute.docker.build_failures import builder_failure
-from engine.compute.docker.build_inputs import loopback_notices, private_files, proxies_of, surroundings
+from engine.compute.docker.build_inputs import loopback_notices, private_files, proxies_of, stamp_of, surroundings
 from engine.compute.docker.build_output import BuildOutput
 from engine.compute.docker.context import pack, wanted
 from engine.compute.failures import disk_failure
@@ -64,7 +65,9 @@ async def _managed(request: "_Request", job: BuildJob, supplies: Supplies) -> st
     paths = await in_thread(wanted, job.source)
     private = await in_thread(private_files, plan.build_env, supplies.settings, supplies.environ)
     around = await in_thread(surroundings, job.source, plan.source_directory, paths, private.variables)
-    recipe = recipe_of(plan, bases, install_steps(plan.build, around))
+    # Buildah takes a layer from its cache although what was mounted for it has changed.
+    stamp = stamp_of(private.files) if await request.has_buildah() else ""
+    recipe = recipe_of(plan, bases, install_steps(plan.build, around), stamp)
     emit(f"[AppRunner] Building on {bases.build}.")
     chosen = plan.runtime.name in supplies.base_images  # then the user knows what is in it
     amazon = "" if chosen else amazon_linux_notice(commands_of(plan), plan.runtime, bases.build)
@@ -145,6 +148,9 @@ class _Request:
         self.arguments = arguments
         self._scratch = scratch
 
+    async def has_buildah(self) -> bool:
+        return (await self._api.version()).name == "podman"
+
     async def send(self, context: _Context, recipe: Recipe | None, target: str, *, deployment: str = "") -> str:
         query: dict[str, object] = {
             "version": "2",
@@ -158,21 +164,26 @@ class _Request:
         if target != POST_BUILD:
             query |= {"t": self._tag, "labels": dict(self._labels)}
         output = BuildOutput(self.emit, recipe.steps if recipe else (), after=target == POST_BUILD)
-        tar = await in_thread(pack, context.source, context.paths, context.inside, context.files, self._scratch)
+        tars: list[BinaryIO] = []  # closed even when the build is cancelled while it is packed
         try:
+            await in_thread(lambda: tars.append(self._packed(context)))
             headers = {"Content-Type": "application/x-tar"}
-            async with self._api.messages("POST", "/build", query=query, body=tar, headers=headers) as messages:
+            async with self._api.messages("POST", "/build", query=query, body=tars[0], headers=headers) as messages:
                 async for message in messages:
                     output.take(message)
         except ApiError as error:
             raise builder_failure(error.message) from None
         finally:
-            tar.close()
+            for tar in tars:
+                tar.close()
         output.finish()
         if target == POST_BUILD:
-            await self._forget(output.image)
+            await self._forget(output.image or output.built)
             return ""
         return output.image or str((await self._api.call("GET", f"/images/{self._tag}/json"))["Id"])
+
+    def _packed(self, context: _Context) -> BinaryIO:
+        return pack(context.source, context.paths, context.inside, context.files, self._scratch)
 
     async def _forget(self, image: str) -> None:
         """What post-build commands left is nobody's."""

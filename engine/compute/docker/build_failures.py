@@ -40,13 +40,13 @@ _CAUSES = (
         hint="Correct it, or update the container engine.",
     ),
     Cause(
-        sign=r"dockerfile(?: \(\S*\))? cannot be empty|file with no instructions|no FROM statement found",
+        sign=r"dockerfile(?: \(\S*\))? cannot be empty|file with no instructions|no contents in \S*dockerfile",
         message="The Dockerfile has no instructions.",
         hint="It begins with FROM and the image that yours is based on.",
     ),
     Cause(
-        sign=r"no build stage in current context",
-        message="The Dockerfile does not begin with FROM.",
+        sign=r"no build stage in current context|no FROM statement found",
+        message="The Dockerfile has no FROM with an image.",
         hint="Put FROM and the image that yours is based on before everything else (but ARG).",
     ),
     Cause(
@@ -55,7 +55,7 @@ _CAUSES = (
         hint="Give it a default (ARG NAME=value before FROM), or a value in build.env.",
     ),
     Cause(
-        sign=r"failed to parse platform (\S+?):|failed to parse platform (?:: )?\"?([^\s\":]+)",
+        sign=r"failed to parse platform (\S+?):|unable to parse platform \"([^\"]+)\"",
         message="The Dockerfile asks for the platform {0}, which is none.",
         hint="Write FROM --platform=linux/amd64 or linux/arm64, say, or leave it out.",
     ),
@@ -72,7 +72,7 @@ _CAUSES = (
         hint="Leave --platform out of FROM, or have the engine emulate that processor (binfmt, QEMU).",
     ),
     Cause(
-        sign=r"failed to parse stage name \"([^\"]+)\"|invalid reference format(?:: (.+))?",
+        sign=r"failed to parse stage name \"([^\"]+)\"|(invalid reference format|repository name must be lowercase)",
         message="The Dockerfile's FROM has no valid name of an image: {0}.",
         hint="Names are lower case, such as python:3.11-slim or ghcr.io/you/image:1.",
     ),
@@ -88,12 +88,23 @@ _CAUSES = (
         hint="Check the name after AS.",
     ),
     Cause(
-        sign=r"no active sessions|no session|could not access local files without session",
+        sign=r"no active sessions|secret required but no secret|ssh required but no ssh",
         message="The Dockerfile mounts a secret or an SSH agent, which Homerun does not hand to builds.",
         hint="Take --mount=type=secret or ssh out of its RUN lines; variables of build.env become build arguments.",
     ),
     Cause(
-        sign=r"(?:failed to compute cache key|failed to calculate checksum|copy failed|adding file|checking on sources)"
+        sign=r"checking on sources under .*: stat: \"([^\"]+)\": no such file",
+        message="The Dockerfile copies {0}, which is not in the source.",
+        hint="Check the path (it begins at the source directory), and that .dockerignore does not leave it out.",
+    ),
+    Cause(
+        sign=r"COPY --from=(\S+): no stage or image found",
+        kind=FailureKind.IMAGE,
+        message="The Dockerfile copies from {0}, which is no stage of it and no image that could be had.",
+        hint="Check the name after AS, or the image's name.",
+    ),
+    Cause(
+        sign=r"(?:failed to compute cache key|failed to calculate checksum|copy failed|adding file)"
         r".*?\"?(/[^\s\":,]+)\"?.*(?:not found|no such file)",
         message="The Dockerfile copies {0}, which is not in the source.",
         hint="Check the path (it begins at the source directory), and that .dockerignore does not leave it out.",

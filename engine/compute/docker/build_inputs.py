@@ -1,7 +1,10 @@
 """What a build gets besides the source: settings of the machine's tools, secrets, certificates, proxies."""
 
+import hashlib
+import hmac
 import posixpath
 import re
+import secrets
 import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -53,6 +56,18 @@ class Private(Value, frozen=True, kw_only=True):
         return f"Private({', '.join(self.files)})"
 
 
+_KEY = secrets.token_bytes(32)
+"""Of this process alone, so that a stamp tells nobody anything of the values behind it."""
+
+
+def stamp_of(files: Mapping[str, bytes]) -> str:
+    """Equal while nothing of the files has changed, and this process lives; safe to be seen in an image's history."""
+    digest = hmac.new(_KEY, digestmod=hashlib.sha256)
+    for name, data in sorted(files.items()):
+        digest.update(f"{name} {len(data)} ".encode() + data)
+    return digest.hexdigest()[:32]
+
+
 def proxies_of(environ: Mapping[str, str]) -> dict[str, str]:
     """Proxy settings, as build arguments that builders know: they are in no layer, no history and no cache key."""
     return {name: value for name, value in environ.items() if name.upper() in _PROXIES and value}
@@ -88,15 +103,15 @@ def private_files(build_env: Mapping[str, str], settings: BuildSettings, environ
     if settings.ca_bundle:
         files["ca.pem"] = _certificates(settings.ca_bundle)
         certificates = dict.fromkeys(_CA_NAMES, f"{MOUNT}/ca.pem")
-    tools, secrets = _tools(environ), {name: environ[name] for name in settings.secrets}
-    env = {**_DEFAULTS, **tools, **secrets, **certificates, **build_env}
+    tools, named = _tools(environ), {name: environ[name] for name in settings.secrets}
+    env = {**_DEFAULTS, **tools, **named, **certificates, **build_env}
     # A shell ends where it is to export such a name, and would not pass it on either.
-    odd = sorted(name for name in {**secrets, **build_env} if not _SHELL_NAME.fullmatch(name))
+    odd = sorted(name for name in {**named, **build_env} if not _SHELL_NAME.fullmatch(name))
     lines = [f"export {name}={shlex.quote(env[name])}" for name in sorted(env) if _SHELL_NAME.fullmatch(name)]
     files["env"] = ("\n".join(lines) + "\n").encode()
     return Private(
         files=files,
-        variables=frozenset({*tools, *secrets, *build_env}),
+        variables=frozenset({*tools, *named, *build_env}),
         notices=tuple(f"Build commands do not see '{name}', which a shell cannot have as a variable." for name in odd),
     )
 

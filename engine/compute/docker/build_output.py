@@ -13,7 +13,11 @@ from engine.model.errors import DeployError
 from engine.model.plan import Phase
 
 _ANNOUNCED = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+")
-_OF_BUILDAH = re.compile(r"--> |COMMIT |Successfully tagged |[0-9a-f]{64}\Z")
+_OF_BUILDAH = re.compile(r"(?:\[\d+/\d+\] )?COMMIT\b|Successfully (?:tagged|built) |[0-9a-f]{64}\Z")
+_LAYER = re.compile(r"--> [0-9a-f]{7,64}\Z")
+"""What it says at the end of a step, right behind a last line without an end."""
+_BUILT = re.compile(r"Successfully built ([0-9a-f]{12,64})\Z")
+_OWN_RUN = re.compile(r"\A(?:\[[^\]]*\] )?(?:STEP \d+(?:/\d+)?: )?(?:RUN )?")
 _CACHED = "[AppRunner] Nothing that it depends on has changed: taken from the cache."
 _TAIL = 20
 _LINE_MOST = 16 * 1024
@@ -41,6 +45,9 @@ class BuildOutput:
         """The step of a builder that only streams text."""
         self._text_rest = ""
         self.image = ""
+        """Its id."""
+        self.built = ""
+        """What Buildah calls it, a part of its id."""
 
     def take(self, message: dict[str, Any]) -> None:
         """Raises DeployError when the builder has given up."""
@@ -119,14 +126,18 @@ class BuildOutput:
 
     def _text_line(self, line: str) -> None:
         step = self._step(self._current)
+        line = _LAYER.sub("", line)
+        if built := _BUILT.match(line):
+            self.built = built.group(1)
         if _ANNOUNCED.match(line):
             self._current = line
             if step := self._step(line):
                 self._begun(step, cached=False)
             elif not self._steps:
                 self._say(None, line)
-        elif line.startswith("--> Using cache") and step:
-            self._say(step, _CACHED)
+        elif line.startswith("--> Using cache"):
+            if step or not self._steps:
+                self._say(step, _CACHED)
         elif line and not _OF_BUILDAH.match(line):
             self._tails[self._current].append(line)
             self._say(step, line)
@@ -153,5 +164,5 @@ class BuildOutput:
             return build_failure(step.phase, step.command, code, tail, in_image=True)
         if code is not None:
             name = self._failed.name if self._failed else self._current
-            return build_failure(Phase.BUILD, re.sub(r"^\[[^\]]*\] (?:RUN )?", "", name), code, tail, in_image=True)
+            return build_failure(Phase.BUILD, _OWN_RUN.sub("", name), code, tail, in_image=True)
         return builder_failure(message)

@@ -49,7 +49,7 @@ def test_helpful_is_one_stage_and_everything_stays():
         f"FROM build AS {IMAGE}",
         "RUN PreRun r",
         f"FROM build AS {POST_BUILD}",
-        "ARG HOMERUN_DEPLOYMENT",
+        "ARG HOMERUN_DEPLOYMENT=none",
         "RUN PostBuild t",
     ]
 
@@ -66,7 +66,7 @@ def test_strict_and_revised_puts_the_source_folder_alone_on_the_slimmer_base():
         "COPY --from=build /app/ /app/",
         "RUN PreRun r",
         f"FROM build AS {POST_BUILD}",
-        "ARG HOMERUN_DEPLOYMENT",
+        "ARG HOMERUN_DEPLOYMENT=none",
         "RUN PostBuild t",
     ]
     assert found.bases == ("python:3.11", "python:3.11-slim")
@@ -85,7 +85,7 @@ def test_strict_and_original_builds_where_the_application_runs_without_what_pre_
         f"FROM built AS {IMAGE}",
         "RUN PreRun r",
         f"FROM built AS {POST_BUILD}",
-        "ARG HOMERUN_DEPLOYMENT",
+        "ARG HOMERUN_DEPLOYMENT=none",
         "RUN PostBuild t",
     ]
 
@@ -131,6 +131,13 @@ def test_what_stays_although_app_runner_drops_it_is_told(runtime, plan, said):
 
 def test_variables_and_values_are_no_part_of_it():
     assert recipe(build=("c",), build_env={"A": "b"}, run_env={"C": "d"}).text == recipe(build=("c",)).text
+
+
+def test_a_stamp_is_part_of_every_command():
+    plan = BuildPlan(runtime=REVISED, source_directory="", start=START, build=("a", "b"))
+    lines = [recipe_of(plan, BASES, Install(), stamp).text for stamp in ("", "1", "2")]
+    assert len(set(lines)) == 3
+    assert lines[1].replace("-0 1;", "-0;").replace("-1 1;", "-1;") == lines[0]
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1))

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import tarfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.compute.base import BuildJob
+from engine.compute.docker import context
 from engine.compute.docker.api import DockerApi
 from engine.compute.docker.build import Supplies, build_image
 from engine.model.errors import DeployError, FailureKind
@@ -439,7 +441,7 @@ async def test_a_dockerfile_of_the_source(images):
         ("FROM ${NONE}\n", "FROM ${NONE} is empty"),
         ("FROM Python:3.11\n", "no valid name of an image: Python:3.11"),
         ("# nothing\n", "has no instructions"),
-        ("RUN true\n", "does not begin with FROM"),
+        ("RUN true\n", "has no FROM with an image"),
         ("FROM python:3.11\nRUN --mount=type=secret,id=x,required=true true\n", "mounts a secret"),
     ],
 )
@@ -481,6 +483,24 @@ async def test_a_cancelled_build_ends_on_the_engine_too(images, plan_of):
         while runs():
             await asyncio.sleep(0.1)
     assert not list((images.folder / "scratch").iterdir())
+
+
+async def test_a_build_cancelled_while_it_is_packed_leaves_no_open_file(images, plan_of, monkeypatch):
+    begun, packed = threading.Event(), []
+
+    def slow(*args):
+        begun.set()
+        time.sleep(0.2)
+        packed.append(context.pack(*args))
+        return packed[0]
+
+    monkeypatch.setattr("engine.compute.docker.build.pack", slow)
+    building = asyncio.create_task(images(plan_of("true")))
+    await asyncio.to_thread(begun.wait, 10)
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+    assert packed[0].closed
 
 
 def _cmdline(path: Path) -> str:

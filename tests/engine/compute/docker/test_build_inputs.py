@@ -1,10 +1,11 @@
 """What a build gets besides the source, and what of this machine it never gets."""
 
+import hashlib
 import subprocess
 
 import pytest
 
-from engine.compute.docker.build_inputs import loopback_notices, private_files, proxies_of, surroundings
+from engine.compute.docker.build_inputs import loopback_notices, private_files, proxies_of, stamp_of, surroundings
 from engine.compute.docker.context import wanted
 from engine.model.errors import DeployError, FailureKind
 from engine.model.settings import BuildSettings
@@ -27,7 +28,7 @@ def test_settings_of_tools_come_in_and_places_of_this_machine_do_not():
         "PIP_INDEX_URL": "https://pypi.example/simple",
         "npm_config_registry": "https://npm.example/",
         "UV_INDEX": "x",
-        "PIP_FIND_LINKS": "/opt/wheels",
+        "PIP_FIND_LINKS": "/srv/wheels",
         "PIP_CONSTRAINT": "./c.txt",
         "PIP_EXTRA_INDEX_URL": "https://a.example file:///opt",
         "NPM_CONFIG_CACHE": "~/.npm",
@@ -71,6 +72,15 @@ def test_certificates_are_named_for_every_tool(tmp_path):
     assert private.files["ca.pem"] == b"PEM"
     assert exported(settings=BuildSettings(ca_bundle=str(bundle)))["GIT_SSL_CAINFO"] == "/dev/homerun/ca.pem"
     assert "PEM" not in repr(private)
+
+
+def test_a_stamp_changes_with_any_of_the_files_and_is_no_digest_of_them():
+    stamps = [
+        stamp_of(files) for files in ({}, {"env": b"a"}, {"env": b"b"}, {"enva": b""}, {"env": b"a", "ca.pem": b""})
+    ]
+    assert len(set(stamps)) == len(stamps)
+    assert stamp_of({"env": b"a"}) == stamps[1]
+    assert hashlib.sha256(b"env 1 a").hexdigest()[:32] not in stamps
 
 
 @pytest.mark.parametrize("settings", [BuildSettings(secrets=("GONE",)), BuildSettings(ca_bundle="/no/such.pem")])

@@ -144,9 +144,14 @@ def test_a_run_line_of_a_users_dockerfile_is_named_as_it_stands_there():
 
 
 def test_buildahs_text():
-    log = Log().text("STEP 1/9: FROM a\n", f"STEP 2/9: RUN : {MARK}0; before\n", "out", "put\n--> 0a1\n")
-    log.text(f"STEP 3/9: RUN : {MARK}1; make\n--> Using cache 123\n--> 123\n", f"STEP 4/9: RUN : {MARK}2; tell\n")
-    log.text("last", "\nCOMMIT x\n", "Successfully tagged x\n", f"{'0' * 64}\n")
+    log = Log().text("STEP 1/9: FROM a\n", f"STEP 2/9: RUN : {MARK}0; before\n", "out", "put\n--> 0123456789a\n")
+    log.text(
+        f"STEP 3/9: RUN : {MARK}1; make\n--> Using cache 0123456789ab\n--> 0123456789ab\n",
+        f"STEP 4/9: RUN : {MARK}2; tell\n",
+    )
+    log.text("last", "--> 0123456789a\n[2/2] COMMIT x\n", "Successfully tagged x\n", f"{'0' * 64}\n")
+    log.text("Successfully built 0123456789ab\n")
+    assert log.output.built == "0123456789ab"
     assert log.lines == [
         "[PreBuild] $ before",
         "[PreBuild] output",
@@ -162,6 +167,16 @@ def test_buildahs_failure():
     failure = log.failed(f'building at STEP "RUN : {MARK}1; make": while running runtime: exit status 5')
     assert failure.message == "Failed to execute 'build' command: `make` ended with exit code 5."
     assert failure.evidence == ("trouble",)
+
+
+def test_buildahs_steps_of_a_users_dockerfile():
+    log = Log(steps=()).text("STEP 1/2: FROM a\n", "STEP 2/2: RUN x\n--> Using cache 0123456789ab\n")
+    assert log.lines == ["[Build] STEP 1/2: FROM a", "[Build] STEP 2/2: RUN x", f"[Build] {CACHED}"]
+
+
+def test_buildahs_failure_in_a_users_dockerfile():
+    failure = Log(steps=()).text("STEP 2/3: RUN exit 4\n").failed('STEP "RUN exit 4": exit status 4')
+    assert failure.message == "Failed to execute 'build' command: `exit 4` ended with exit code 4."
 
 
 def test_buildahs_text_after_the_image():
