@@ -7,7 +7,7 @@ from engine.model.errors import EngineError, ErrorCode
 from engine.model.log import LogKind
 from engine.model.operation import OperationStatus, OperationStep, OperationType
 from engine.model.service import ServiceStatus
-from engine.model.watch import ServicesChange
+from engine.model.watch import ComputeState, Progress, ServicesChange
 from tui.app import QuitChoice
 from tui.connection import ConnectionState
 from tui.presenters.metrics import TimeRange
@@ -824,3 +824,59 @@ async def test_no_color_stays_in_the_environment(open_app, settled, monkeypatch)
         await settled(pilot)
         assert app.no_color
         assert os.environ["NO_COLOR"] == "1", "programs that we start must see it too"
+
+
+async def test_the_bar_moves_while_its_operation_stays_as_it_is(open_app, fake, settled):
+    engine = fake.FakeEngine()
+    blog = fake.image_service("blog", 1, "nginx:latest", status=ServiceStatus.OPERATION_IN_PROGRESS)
+    pulling = fake.operation(blog, 1, status=OperationStatus.IN_PROGRESS, step=OperationStep.FETCH)
+
+    def at(done: int):
+        return fake.view(blog, operation=pulling, progress=Progress(done=done, total=100, text=f"{done} of 100 MB"))
+
+    engine.put(at(10))
+    app = open_app(engine)
+    async with app.run_test(size=SMALL) as pilot:
+        await settled(pilot)
+        await pilot.press("2")
+        await settled(pilot, lambda: text_of(app).count("10 of 100 MB") == 2)
+        bar = next(line for line in text_of(app).splitlines() if line.count("─") > 40 and "10 %" in line)
+        assert bar.count("━") + bar.count("╸") + bar.count("─") > 60, "as wide as there is room"
+        engine.push(ServicesChange(changed=(at(70),)))
+        await settled(pilot, lambda: text_of(app).count("70 of 100 MB") == 2)
+        await pilot.resize_terminal(100, 30)
+        await settled(pilot, lambda: any(line.count("━") > 55 for line in text_of(app).splitlines()))
+
+
+async def test_what_is_wrong_with_the_container_engine_is_said_whole_and_goes(open_app, fake, settled):
+    problem = "The container engine may not be used by this user. " + "Join the group that owns its socket. " * 4
+    engine = fake.town()
+    engine.compute = ComputeState(name="docker", version="28.2.2", problem=problem.strip())
+    app = open_app(engine)
+    async with app.run_test(size=SMALL) as pilot:
+        await settled(pilot)
+        await go_to_service(pilot, settled, "shop-api")
+        assert "▲ no docker" in text_of(app)
+        assert problem.strip() in " ".join(text_of(app).split())
+        await go_to_service(pilot, settled, "image-resizer")
+        assert "Join the group" not in text_of(app)
+        assert app.dashboard.why.size.height == 1
+        await go_to_service(pilot, settled, "shop-api")
+        engine.push(ServicesChange(compute=ComputeState(name="docker", version="28.2.2")))
+        await settled(pilot, lambda: "▲ no docker" not in text_of(app))
+        assert "Join the group" not in text_of(app)
+        assert app.dashboard.why.size.height == 1
+
+
+@pytest.mark.parametrize(("status", "command"), [("RUNNING", "start_deployment"), ("CREATE_FAILED", "update_service")])
+async def test_an_image_is_deployed_and_tried_again_in_its_own_words(open_app, fake, settled, status, command):
+    engine = fake.FakeEngine()
+    engine.put(fake.view(fake.image_service("blog", 1, "nginx:latest", status=ServiceStatus(status))))
+    app = open_app(engine)
+    async with app.run_test(size=SMALL) as pilot:
+        await settled(pilot)
+        await pilot.press("d")
+        await settled(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "Its image is pulled as its tag points to it now" in " ".join(text_of(app).replace("│", "").split())
+        await pilot.press("enter")
+        await settled(pilot, lambda: commands(engine) == [command])

@@ -139,6 +139,17 @@ def test_docker_is_not_there(looks, size, open_app, pulling):
     assert looks(size, app=open_app(pulling), service="blog")
 
 
+@small
+def test_no_services_and_no_docker(looks, size, open_app, fake):
+    engine = fake.FakeEngine()
+    engine.compute = ComputeState(
+        name="docker",
+        problem="The container engine at unix:///var/run/docker.sock may not be used by this user. Join the group that"
+        " owns its socket (sudo usermod -aG docker $USER, then log in again), or run a rootless engine.",
+    )
+    assert looks(size, app=open_app(engine))
+
+
 @every_size
 def test_no_services_yet(looks, size, open_app, fake):
     assert looks(size, app=open_app(fake.FakeEngine()))

@@ -4,7 +4,7 @@ import msgspec
 
 from engine.model.audit import AuditChange
 from engine.model.metric import Pulse
-from engine.model.watch import OperationsChange, ServicesChange
+from engine.model.watch import ComputeState, OperationsChange, ServicesChange
 from tui.world import MOST_CALLS, World
 
 
@@ -83,3 +83,21 @@ def test_the_history_is_bounded(fake):
         world.apply_operations(OperationsChange(changed=(fake.operation(a, number, ago_s=5000 - number),)))
     assert 1000 <= len(world.operations) <= 2000
     assert world.history()[0].started_at == fake.NOW - 5000 + 2099
+
+
+def test_the_newest_word_about_the_compute_stays():
+    world = World()
+    docker = ComputeState(name="docker", version="28.2.2")
+    away = msgspec.structs.replace(docker, problem="It does not answer.")
+    world.apply_services(ServicesChange(snapshot=True, compute=docker))
+    world.apply_services(ServicesChange())
+    assert world.compute == docker
+    world.take_news()
+    world.apply_services(ServicesChange(compute=away))
+    assert world.compute == away
+    assert world.take_news().services
+
+
+def test_the_compute_crosses_the_attach_socket_unchanged():
+    change = ServicesChange(compute=ComputeState(name="podman", version="5.1", problem="gone"))
+    assert msgspec.json.decode(msgspec.json.encode(change), type=ServicesChange) == change

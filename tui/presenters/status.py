@@ -14,7 +14,7 @@ from tui.text import clean
 from tui.world import World
 
 BRAND = "⌂ homerun"
-_FACE_WIDTH = 72
+_FACE_WIDTH = 64
 
 
 def top_bar(
@@ -98,8 +98,8 @@ def face(world: World, connection: Connection) -> Content | None:
             ("", ""),
             ("", ""),
             ("No services yet. Press n to create the first one.", "bold"),
-            ("A Git repository, a folder with an apprunner.yaml or an image is all it takes:", ""),
-            ("Homerun builds it, runs it here and gives it a URL.", ""),
+            ("A Git repository, a folder or an image is all it takes:", ""),
+            ("Homerun builds what needs building, runs it here and gives it a URL.", ""),
             *_trouble(world.compute),
         )
     return None

@@ -65,7 +65,7 @@ def review_of(form: Form, url: str, found: InspectSourceResponse | None) -> Rows
 
 
 def _reviewed_image(form: Form, found: InspectSourceResponse | None) -> tuple[tuple[str, str], ...]:
-    digest = found.revision.short if found and found.revision else ""
+    digest = found.revision.short if found and found.revision and "@" not in form.image else ""
     by_itself = form.deployments is Deployments.ON_PUSH
     return (
         ("Image", " · ".join(filter(None, (form.image.strip(), digest)))),

@@ -127,7 +127,6 @@ def test_the_doctor_says_what_is_there(homerun):
     assert {"homerun", "data folder", "nodejs", "git", "docker", "edge port", "api port", "names"} <= set(by_name)
     assert all(finding["advice"] for finding in found if finding["state"] != "ok")
     assert "data folder" in text
-    assert "images" not in text, "nothing is promised that Docker does not do yet"
 
 
 def test_a_wrong_setting_is_named(homerun, tmp_path):

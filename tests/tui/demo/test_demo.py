@@ -8,6 +8,8 @@ from engine.engine import Engine
 from engine.model.home import Home
 from engine.model.service import ServiceStatus
 from engine.model.settings import Settings
+from tui.command import main
+from tui.commands import demo
 from tui.commands.demo import create_samples, send_traffic
 from tui.demo.samples_home import available
 from tui.demo.traffic import rate_at
@@ -49,3 +51,24 @@ def test_the_traffic_is_a_gentle_wave():
 
     assert 1.9 < min(rates) < 2.1
     assert 9.9 < max(rates) <= 10.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "compute"), [((), "process"), (("--compute", "docker"), "docker"), (("--compute", "auto"), "auto")]
+)
+def test_the_samples_run_where_they_are_told_to(monkeypatch, arguments, compute):
+    given, forgotten = [], []
+
+    async def show(home, overrides, **_):
+        given.append(overrides)
+        return 0
+
+    async def forget_home(home, settings):
+        forgotten.append(home)
+
+    monkeypatch.setattr("tui.command._need_terminal", lambda: None)
+    monkeypatch.setattr(demo, "show", show)
+    monkeypatch.setattr("engine.compute.docker.forget.forget_home", forget_home)
+    assert main(["demo", "--no-traffic", *arguments]) == 0
+    assert [overrides["compute"] for overrides in given] == [compute]
+    assert len(forgotten) == (compute != "process"), "nothing of it stays in the container engine"

@@ -13,6 +13,7 @@ from tui.presenters.operations import (
     operation_cells,
     operation_content,
     progress_bar,
+    progress_texts,
     steps_content,
     why_waiting,
 )
@@ -101,14 +102,46 @@ def test_a_pull_under_way_has_a_bar_and_says_how_much(fake, shop):
     view = fake.view(shop, operation=started, progress=progress)
 
     assert detail_cell(started, view).text == "━━━━━─────── 43 % · 12.1 of 28.0 MB, 3 of 5 layers"
-    assert "12.1 of 28.0 MB, 3 of 5 layers" in operation_content(started, view).plain
+    assert operation_content(started, view, width=18).plain.splitlines()[1:3] == [
+        "━━━━━─────── 43 %",
+        "12.1 of 28.0 MB, 3 of 5 layers",
+    ]
     other = fake.operation(shop, 2, status=OperationStatus.IN_PROGRESS, step=OperationStep.FETCH)
     assert "MB" not in detail_cell(other, view).text
 
 
+def test_how_far_it_is_fits_every_column():
+    texts = progress_texts(Progress(done=1, total=2, text="1 of 2 layers"))
+    assert texts == (
+        "━━━━━━────── 50 % · 1 of 2 layers",
+        "━━━─── 50 % · 1 of 2 layers",
+        "50 % · 1 of 2 layers",
+        "━━━━━━────── 50 %",
+        "━━━─── 50 %",
+        "50 %",
+    )
+    assert progress_texts(Progress(done=1, total=0, text="0 of 2 layers")) == ("0 of 2 layers",)
+    assert progress_texts(Progress(done=1, total=2, text=""))[-1] == "50 %"
+
+
+def test_nothing_is_built_of_an_image(fake):
+    service = fake.image_service("blog", 1, "nginx:latest", status=ServiceStatus.OPERATION_IN_PROGRESS)
+    started = fake.operation(service, 1, status=OperationStatus.IN_PROGRESS, step=OperationStep.START)
+    view = fake.view(service, operation=started)
+    assert steps_content(started, view).plain == "✓ fetch ◐ start · health · route · drain"
+
+
 @pytest.mark.parametrize(
     ("done", "total", "bar"),
-    [(0, 10, "──── 0 %"), (10, 10, "━━━━ 100 %"), (5, 8, "━━╸─ 62 %"), (20, 10, "━━━━ 100 %"), (5, 0, "")],
+    [
+        (0, 10, "──── 0 %"),
+        (10, 10, "━━━━ 100 %"),
+        (5, 8, "━━╸─ 62 %"),
+        (999, 1000, "━━━╸ 99 %"),
+        (20, 10, "━━━━ 100 %"),
+        (-1, 10, "──── 0 %"),
+        (5, 0, ""),
+    ],
 )
 def test_a_bar_never_leaves_its_bounds(done, total, bar):
     assert progress_bar(Progress(done=done, total=total, text="x"), 4) == bar

@@ -8,11 +8,13 @@ from engine.model.instance import InstanceState
 from engine.model.metric import Pulse
 from engine.model.operation import OperationStatus, OperationStep, OperationType
 from engine.model.service import ServiceStatus
+from engine.model.version import Revision
 from tui.presenters.faces import service_face
 from tui.presenters.services import (
     COLUMNS,
     SortBy,
     chosen,
+    image_text,
     instances_cell,
     parse_filter,
     repository_text,
@@ -20,7 +22,9 @@ from tui.presenters.services import (
     state_sentence,
     tally,
     url_of,
+    version_text,
 )
+from tui.presenters.table import Cell
 
 
 def cells(view, pulse=None, now=None, fake=None):
@@ -67,7 +71,7 @@ def test_instances_that_are_not_ready_show(fake):
             fake.instance(shop, 3, InstanceState.DRAINING),
         ),
     )
-    assert instances_cell(view) == ("1/2", "warning")
+    assert instances_cell(view) == Cell("1/2", "warning")
 
 
 def test_every_status_has_a_face_of_its_own(fake):
@@ -210,3 +214,29 @@ async def test_the_url_has_the_scheme_of_the_edge(fake):
         "https://"
     )
     assert url_of(fake.view(msgspec.structs.replace(shop, service_url=None)), info) == ""
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("nginx", "nginx"),
+        ("ghcr.io/acme/shop-api:1.4", "shop-api:1.4"),
+        ("localhost:5000/app", "app"),
+        ("public.ecr.aws/nginx/nginx:1@sha256:" + "5b2a1c9d" * 8, "nginx:1@5b2a1c9d5b2a"),
+    ],
+)
+def test_an_image_is_shown_by_its_last_part_and_a_short_digest(fake, reference, shown):
+    assert image_text(reference) == shown
+    view = fake.view(fake.image_service("blog", 1, reference))
+    assert cells(view, fake=fake)["source"].text == shown
+    assert parse_filter(f"source:{shown.lower()}")(view)
+
+
+def test_a_version_of_an_image_has_its_tag_and_digest(fake):
+    digest = Revision(id="sha256:" + "5b2a1c9d" * 8, kind="image", branch="latest", title="nginx")
+    blog = fake.image_service("blog", 1, "nginx:latest")
+    view = fake.view(blog, version_number=3, revision=digest, instances=(fake.instance(blog, 1),))
+    assert version_text(view) == "v3 nginx:latest 5b2a1c9d5b2a"
+    assert state_sentence(view).text == "v3 nginx:latest 5b2a1c9d5b2a · 1 instance ready"
+    fixed = msgspec.structs.replace(view, revision=msgspec.structs.replace(digest, branch=""))
+    assert version_text(fixed) == "v3 nginx 5b2a1c9d5b2a"

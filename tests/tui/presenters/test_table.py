@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tui.presenters.operations import COLUMNS as OPERATION_COLUMNS
 from tui.presenters.services import COLUMNS as SERVICE_COLUMNS
-from tui.presenters.table import GAP, Column, fit
+from tui.presenters.table import GAP, Cell, Column, fit
 
 
 def used(widths: tuple[int, ...]) -> int:
@@ -47,3 +47,9 @@ def test_spare_room_goes_to_wishes_before_anything_else():
 def test_the_small_screen_keeps_what_matters():
     shown = [column.key for column, width in zip(SERVICE_COLUMNS, fit(SERVICE_COLUMNS, 62), strict=True) if width]
     assert shown == ["name", "status", "source", "instances", "rate", "age"]
+
+
+def test_a_cell_gets_shorter_with_its_column():
+    cell = Cell("a long text", shorter=("a text", "text"))
+    assert [cell.text_in(width) for width in (11, 10, 6, 5, 3)] == ["a long text", "a text", "a text", "text", "text"]
+    assert Cell("a long text").text_in(3) == "a long text", "it is for the table to cut"

@@ -39,6 +39,9 @@ WITHOUT_FILE = InspectSourceResponse(
     suggested_start="node server.js",
     port=3000,
 )
+DOCKERFILE = replace(
+    WITHOUT_FILE, suggested_runtime=ApiRuntime.DOCKER, suggested_build="", suggested_start="", port=8080
+)
 NO_SUCH = InspectSourceResponse(
     problem=Failure(
         kind=FailureKind.SOURCE,
@@ -418,12 +421,53 @@ async def test_a_refused_form_opens_again_with_the_reason(app_with, settled, ins
         assert app.screen.form == form
 
 
+async def test_an_image_is_created_with_keys_alone(open_form, press, settled, inspector):
+    inspector.answer = WITHOUT_FILE
+    async with open_form(inspector) as (app, pilot):
+        await press(pilot, *"/srv/shop", "up")  # what the repository suggests must not stay
+        await settled(pilot, lambda: app.screen.form.start_command == "node server.js")
+        inspector.answer = IMAGE
+        await press(pilot, "right", "down", *"nginx:latest", "enter")
+        await settled(pilot, lambda: app.screen._step is Step.BUILD)
+        assert app.focused.placeholder == "as the image says"
+        await press(pilot, "enter")
+        await settled(pilot, lambda: app.screen._step is Step.SERVICE)
+        app.screen.query_one("#environment").focus()
+        await press(pilot, *"A=1", "ctrl+s")
+        await settled(pilot, lambda: app.answers)
+
+    assert [(request.repository_url, request.image) for request in inspector.asked] == [
+        ("/srv/shop", False),
+        ("nginx:latest", True),
+    ]
+    (request,) = app.answers
+    assert request.service_name == "nginx"
+    image = request.source_configuration.image_repository
+    assert image.image_identifier == "nginx:latest"
+    assert image.image_configuration.start_command is None
+    assert image.image_configuration.port == "80"
+    assert image.image_configuration.runtime_environment_variables == {"A": "1"}
+
+
+@pytest.mark.slow
+async def test_back_at_the_repository_it_is_looked_at_again(open_form, press, settled, inspector):
+    async with open_form(inspector) as (app, pilot):
+        await press(pilot, *"https://host/app", "up")
+        await settled(pilot, lambda: app.screen._found)
+        await press(pilot, "right", "left")
+        await settled(pilot, lambda: len(inspector.asked) == 2 and app.screen._found)
+
+        assert app.screen.query_one("#branch").value == "main"
+        assert app.screen.form.start_command == "python app.py"
+
+
 IMAGE = InspectSourceResponse(
     kind="image",
     revision=Revision(id="sha256:" + "5b2a1c9d" * 8, kind="image", branch="latest", title="nginx"),
     suggested_name="nginx",
     port=80,
 )
+FIXED = replace(IMAGE, revision=replace(IMAGE.revision, branch=""))
 DENIED = InspectSourceResponse(
     kind="image",
     suggested_name="app-service",
@@ -440,11 +484,13 @@ FACES = {
     "source-bad-file": (BAD_FILE, "/srv/python-hello", Step.SOURCE),
     "build-file": (WITH_FILE, "https://github.com/you/python-hello", Step.BUILD),
     "build-here": (WITHOUT_FILE, "/srv/shop", Step.BUILD),
+    "build-dockerfile": (DOCKERFILE, "/srv/shop", Step.BUILD),
     "service": (WITHOUT_FILE, "/srv/shop", Step.SERVICE),
     "service-wrong": (WITHOUT_FILE, "/srv/shop", Step.SERVICE),
     "review": (WITH_FILE, "https://github.com/you/python-hello", Step.REVIEW),
     "image": (IMAGE, "image:nginx:latest", Step.SOURCE),
     "image-denied": (DENIED, "image:ghcr.io/you/app:1.2", Step.SOURCE),
+    "image-digest": (FIXED, "image:nginx@sha256:" + "5b2a1c9d" * 8, Step.SOURCE),
     "image-start": (IMAGE, "image:nginx:latest", Step.BUILD),
     "image-review": (IMAGE, "image:nginx:latest", Step.REVIEW),
 }

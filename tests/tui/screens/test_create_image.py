@@ -9,13 +9,16 @@ from tui.screens.create_form import (
     Deployments,
     Form,
     SourceKind,
+    Step,
     filled,
     inspection_of,
     problems_of,
     request_of,
     unneeded,
+    with_kind,
+    with_runtime,
 )
-from tui.screens.create_words import findings_of, review_of
+from tui.screens.create_words import deployments_note, findings_of, review_of, step_title
 
 FORM = Form(kind=SourceKind.IMAGE, image=" ghcr.io/you/app:1.2 ", name="my-app", port="3000")
 FOUND = InspectSourceResponse(
@@ -87,8 +90,39 @@ def test_what_is_wrong_is_said_at_its_field():
 
 def test_the_review_and_the_findings_speak_of_the_image():
     review = review_of(replace(FORM, deployments=Deployments.ON_PUSH), "ghcr.io/you/app:1.2", FOUND)
-    assert ("Image", "ghcr.io/you/app:1.2") in review["Source"]
-    assert ("Deployments", "when its tag moves") in review["Source"]
-    assert ("Start", "as the image says") in review["Build"]
+    assert ("Image", "ghcr.io/you/app:1.2 · abababababab") in review["Source"]
+    assert ("Deployments", "by itself when its tag moves") in review["Source"]
+    assert ("Command", "as the image says") in review["Start"]
+    assert [step_title(step, FORM) for step in Step] == ["Source", "Start", "Service", "Review"]
     (finding,) = findings_of(FOUND)
     assert finding.text == "Image ghcr.io/you/app:1.2, abababababab"
+
+
+def test_what_a_repository_suggested_is_not_for_an_image():
+    found = InspectSourceResponse(
+        kind="directory", suggested_runtime=ApiRuntime.NODEJS_22, suggested_start="node server.js", port=3000
+    )
+    form = filled(Form(repository="/srv/app"), found, {"repository"})
+    assert (form.start_command, form.port) == ("node server.js", "3000")
+
+    image = with_kind(form, SourceKind.IMAGE, {"repository"})
+    assert (image.repository, image.start_command, image.port) == ("/srv/app", "", "8080")
+    typed = with_kind(form, SourceKind.IMAGE, {"repository", "start_command"})
+    assert typed.start_command == "node server.js"
+
+
+def test_a_command_that_was_only_suggested_does_not_replace_a_dockerfiles():
+    found = InspectSourceResponse(
+        kind="directory", suggested_runtime=ApiRuntime.PYTHON_311, suggested_start="python app.py"
+    )
+    form = filled(Form(repository="/srv/app"), found, set())
+    docker = with_runtime(form, ApiRuntime.DOCKER, found, set())
+    assert (docker.runtime, docker.start_command) == (ApiRuntime.DOCKER, "")
+    assert with_runtime(docker, ApiRuntime.PYTHON_311, found, set()) == form
+    assert with_runtime(form, ApiRuntime.DOCKER, found, {"start_command"}).start_command == "python app.py"
+
+
+def test_the_choice_of_deployments_is_explained():
+    assert deployments_note(FORM) == ""
+    assert "tag" in deployments_note(replace(FORM, deployments=Deployments.ON_PUSH))
+    assert "never changes" in deployments_note(replace(FORM, image="nginx@sha256:" + "a" * 64))
