@@ -66,14 +66,24 @@ class BuildOutput:
             events = list(buildkit.events(message))
         except ValueError:
             return  # a line of the log less is no reason to give up a build
+        # A message has its vertices before its output. What belongs to a step under way came before what begins now.
+        news: dict[str, list[buildkit.Vertex | buildkit.Output]] = {}
         for event in events:
             if isinstance(event, buildkit.Output):
-                self._output(event.vertex_id, event.data)
+                news.setdefault(event.vertex_id, []).append(event)
+            elif event.started or event.cached:
+                news.setdefault(event.id, []).append(event)
             else:
                 self._vertex(event)
-        # The last words of a step come with its end, and behind it.
-        for vertex_id in [each for each in self._rest if each in self._vertices and self._vertices[each].completed]:
-            self._line(vertex_id, self._rest.pop(vertex_id))
+        for vertex_id in sorted(news, key=lambda each: each not in self._said):
+            for event in news[vertex_id]:
+                if isinstance(event, buildkit.Output):
+                    self._output(vertex_id, event.data)
+                else:
+                    self._vertex(event)
+            # The last words of a step come with its end, and behind it.
+            if vertex_id in self._rest and vertex_id in self._vertices and self._vertices[vertex_id].completed:
+                self._line(vertex_id, self._rest.pop(vertex_id))
 
     def finish(self) -> None:
         self._flush()

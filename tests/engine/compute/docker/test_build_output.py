@@ -78,6 +78,13 @@ def test_the_end_of_a_step_ends_its_last_line():
     assert log.lines[-1] == "[Build] x"
 
 
+def test_what_a_step_said_comes_before_the_next_when_one_message_tells_both():
+    log = Log().trace(state(0)).trace(state(0, done=True), state(1), said(0, "a\nno newline"), said(1, "b\n"))
+    assert log.lines[1:] == ["[PreBuild] a", "[PreBuild] no newline", "[Build] $ make", "[Build] b"]
+    log = Log().trace(state(0), state(0, done=True), state(1), said(0, "a"), said(1, "b\n"))
+    assert log.lines == ["[PreBuild] $ before", "[PreBuild] a", "[Build] $ make", "[Build] b"]
+
+
 def test_a_line_without_an_end_is_not_kept_forever():
     log = Log().trace(state(1))
     for _ in range(100):

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 
 import psutil
@@ -130,19 +131,24 @@ async def test_ending_nothing_is_done_at_once(spawn):
 async def test_those_who_ask_together_share_one_look(spawn, monkeypatch):
     """And nobody gets a look that began before the question."""
     looks = []
+    go_on = threading.Event()
 
     def look():
         looks.append(1)
-        time.sleep(0.05)
+        assert go_on.wait(10)
         return take_scan()
 
     monkeypatch.setattr("engine.compute.process.trees.take_scan", look)
     trees = Trees(SystemClock())
     first = asyncio.create_task(trees.members(None, spawn.mark))
-    await asyncio.sleep(0.02)
+    while not looks:
+        await asyncio.sleep(0.001)
     child = spawn("sleep 60")
-    later = await asyncio.gather(*(trees.members(None, spawn.mark) for _ in range(20)))
+    asked = asyncio.gather(*(trees.members(None, spawn.mark) for _ in range(20)))
+    await asyncio.sleep(0)
+    go_on.set()
 
+    later = await asked
     await first
     assert len(looks) == 2
     assert all(child.pid in members for members in later)
